@@ -1,0 +1,141 @@
+//! What the control thread compiles from configuration and state machines, and every executor reads: immutable,
+//! published whole by one pointer swap.
+
+use std::sync::Arc;
+
+use crate::drop_reason::DropReason;
+use crate::fdb::Fdb;
+use crate::flow_hash::HashPolicy;
+use crate::ids::{BridgeId, DeviceId, PortId};
+use crate::vlan::VlanPolicy;
+
+/// One generation of everything that decides about frames.
+#[derive(Debug, Default, Clone)]
+pub struct Tables {
+    /// Counts publications; an executor reports the generation it has seen.
+    pub generation: u64,
+    /// Indexed by [`DeviceId`]; `None` is a free number.
+    pub devices: Vec<Option<DeviceEntry>>,
+    /// Indexed by [`PortId`].
+    pub ports: Vec<Option<PortEntry>>,
+    /// Indexed by [`BridgeId`].
+    pub bridges: Vec<Option<BridgeEntry>>,
+}
+
+/// A device that frames come from and go to.
+#[derive(Debug, Clone)]
+pub struct DeviceEntry {
+    /// The logical port it belongs to.
+    pub port: PortId,
+    /// Longest layer-3 packet it takes, in octets (Linux's MTU: no Ethernet header, no VLAN tag).
+    pub mtu: u32,
+    /// Which received frames are let in.
+    pub admission: Admission,
+}
+
+/// Which frames a device may bring in. Plain ports take [`Admission::All`]; a bond's mode decides for its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Every frame.
+    All,
+    /// Every frame but those whose source is a MAC of another port of this bridge seen there within
+    /// [`crate::fdb::REFLECTION_TICKS`]: such a frame is our own guest's, sent back by the upstream switch.
+    /// ([`DropReason::Reflected`].)
+    AllButReflected,
+    /// A member that has just ceased to be active: only unicast frames to a MAC known behind another port, until the
+    /// upstream switch has relearned; everything else is dropped as [`DropReason::InactiveMember`]. Reflections are
+    /// refused as above. Nothing is learned from such a frame.
+    Grace,
+    /// None ([`DropReason::InactiveMember`]).
+    Nothing,
+}
+
+/// A logical port.
+#[derive(Debug, Clone)]
+pub struct PortEntry {
+    /// The bridge it belongs to.
+    pub bridge: BridgeId,
+    /// VLAN membership and tagging.
+    pub vlan: VlanPolicy,
+    /// How frames leave it.
+    pub transmit: TransmitPlan,
+}
+
+/// How a logical port sends: the trivial case for a plain port, the work of a mode for a bond.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransmitPlan {
+    /// Not at all; the reason is counted for each frame.
+    Drop(DropReason),
+    /// By this device.
+    One(DeviceId),
+    /// By `table[hash % table.len()]`. A table as long as the list of usable members, in the order they joined, is
+    /// what Linux does. The table is not empty.
+    Buckets {
+        /// The 32-bit hash.
+        hash: HashPolicy,
+        /// Bucket to device.
+        table: Arc<[DeviceId]>,
+    },
+}
+
+/// A bridge.
+#[derive(Debug, Clone)]
+pub struct BridgeEntry {
+    /// Learned and static MAC addresses, shared by all executors and all generations.
+    pub fdb: Arc<Fdb>,
+    /// Where frames with unknown or group destination go.
+    pub flood: Arc<FloodLists>,
+}
+
+/// Flood lists of a bridge: for each VLAN the ports that are in it, compiled so that no port without the VLAN is
+/// visited. VLAN 0 stands for untagged frames.
+#[derive(Debug, Clone, Default)]
+pub struct FloodLists {
+    /// For VLANs that no port names: the ports that carry every VLAN.
+    every: Arc<[PortId]>,
+    /// For VLANs that some port names, sorted by VLAN.
+    named: Vec<(u16, Arc<[PortId]>)>,
+}
+
+impl FloodLists {
+    /// Compiles the lists of one bridge from its ports' policies.
+    pub fn compile<'a>(ports: impl Iterator<Item = (PortId, &'a VlanPolicy)> + Clone) -> Self {
+        let mut vlans: Vec<u16> = ports.clone().flat_map(|(_, policy)| policy.named_vlans()).collect();
+        vlans.sort_unstable();
+        vlans.dedup();
+        let members = |vlan| -> Arc<[PortId]> {
+            ports.clone().filter(|(_, policy)| policy.contains(vlan)).map(|(id, _)| id).collect()
+        };
+        let every = ports.clone().filter(|(_, p)| p.carries_every_vlan()).map(|(id, _)| id).collect();
+        Self { every, named: vlans.into_iter().map(|vlan| (vlan, members(vlan))).collect() }
+    }
+
+    /// The ports in `vlan`, the ingress port included.
+    #[inline]
+    pub fn ports(&self, vlan: u16) -> &[PortId] {
+        match self.named.binary_search_by_key(&vlan, |(v, _)| *v) {
+            Ok(i) => &self.named[i].1,
+            Err(_) => &self.every,
+        }
+    }
+}
+
+impl Tables {
+    /// The device, if the number is in use.
+    #[inline]
+    pub fn device(&self, id: DeviceId) -> Option<&DeviceEntry> {
+        self.devices.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// The port, if the number is in use.
+    #[inline]
+    pub fn port(&self, id: PortId) -> Option<&PortEntry> {
+        self.ports.get(usize::from(id.0))?.as_ref()
+    }
+
+    /// The bridge, if the number is in use.
+    #[inline]
+    pub fn bridge(&self, id: BridgeId) -> Option<&BridgeEntry> {
+        self.bridges.get(usize::from(id.0))?.as_ref()
+    }
+}
