@@ -1,0 +1,148 @@
+//! A device in use, and how it is taken and given back.
+
+use std::sync::Arc;
+
+use forwarding::ids::{MAX_DEVICES, PortId};
+
+use super::Switch;
+use super::commit::Role;
+use crate::counters::DeviceCounters;
+use crate::datapath::Slot;
+use crate::device::attach::{Attached as Attachment, attach};
+use crate::device::{Device, DeviceError};
+use crate::netlink::link::{self, Link};
+
+/// Why a device can't be taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error("{name}: {source}")]
+    Attach { name: String, source: crate::netlink::NetlinkError },
+    #[error("{name}: all {MAX_DEVICES} device numbers are in use")]
+    TooMany { name: String },
+}
+
+/// An open device that is not yet part of the switch. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Opened {
+    device: Option<Device>,
+    attachment: Option<Attachment>,
+    mtu: u32,
+    usable: bool,
+}
+
+impl Opened {
+    fn is_tap(&self) -> bool {
+        self.device.as_ref().is_some_and(Device::is_tap)
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some(device) = self.device.take() {
+            give_back(&device, self.attachment.take());
+        }
+    }
+}
+
+/// A device of the switch.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub(super) slot: Arc<Slot>,
+    attachment: Option<Attachment>,
+    /// The logical port it belongs to; `None` for a moment while a model is being committed.
+    pub(super) port: Option<PortId>,
+    /// Octets of layer 3.
+    pub(super) mtu: u32,
+    /// Frames can leave by it.
+    pub(super) usable: bool,
+}
+
+impl Attached {
+    pub(super) fn name(&self) -> &str {
+        self.slot.device.name()
+    }
+
+    pub(super) fn ifindex(&self) -> u32 {
+        self.slot.device.ifindex()
+    }
+
+    pub(super) fn is_internal(&self) -> bool {
+        self.slot.device.is_tap()
+    }
+
+    /// Whether frames sent to a device in this state arrive anywhere. The host takes frames from a TAP also while we
+    /// show it no carrier.
+    pub(super) fn is_usable(&self, link: &Link) -> bool {
+        link.admin_up && (link.carrier || self.is_internal())
+    }
+
+    /// Leaves the device as it was found; a TAP of ours vanishes when the last worker has let go of it.
+    pub(super) fn release(mut self) {
+        give_back(&self.slot.device, self.attachment.take());
+    }
+}
+
+fn give_back(device: &Device, attachment: Option<Attachment>) {
+    if let Err(error) = device.unpersist() {
+        tracing::debug!(%error, "the internal port may have been deleted");
+    }
+    if let Some(Err(error)) = attachment.map(Attachment::detach) {
+        tracing::warn!(device = device.name(), %error, "device could not be left as found");
+    }
+}
+
+impl Switch {
+    /// Whether a device is attached already and can stay for this role.
+    pub(super) fn is_attached_as(&self, name: &str, role: Role<'_>) -> bool {
+        self.attached(name).is_some_and(|attached| attached.is_internal() == role.internal.is_some())
+    }
+
+    /// Opens a device for a role; `None` if it doesn't exist (yet). Nothing of the switch changes.
+    pub(super) fn open(&self, name: &str, role: Role<'_>) -> Result<Option<Opened>, OpenError> {
+        if self.devices.free() == 0 {
+            return Err(OpenError::TooMany { name: name.to_owned() });
+        }
+        if let Some(bridge) = role.internal {
+            let device = Device::tap(name, bridge.mac)?;
+            let link = link::get(device.ifindex()).ok();
+            let mtu = link.as_ref().map_or(1500, |link| link.mtu);
+            let usable = link.is_some_and(|link| link.admin_up);
+            return Ok(Some(Opened { device: Some(device), attachment: None, mtu, usable }));
+        }
+        let Some(link) = self.link(name) else { return Ok(None) };
+        let device = match Device::netdev(name, link.ifindex) {
+            Ok(device) => device,
+            // Gone before the news of it came.
+            Err(DeviceError::NoSuchDevice { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let attachment = attach(name, link.ifindex)
+            .map_err(|source| OpenError::Attach { name: name.to_owned(), source })?;
+        let usable = link.admin_up && link.carrier;
+        let mtu = link.mtu;
+        Ok(Some(Opened { device: Some(device), attachment: Some(attachment), mtu, usable }))
+    }
+
+    /// Makes an open device part of the switch, received from by the worker with the fewest devices.
+    pub(super) fn install(&mut self, mut opened: Opened) {
+        let link = opened.device.as_ref().and_then(|device| self.links.get(&device.ifindex()));
+        match link {
+            Some(link) => (opened.mtu, opened.usable) = (link.mtu, link.admin_up && (link.carrier || opened.is_tap())),
+            // The news of a TAP just made is yet to come.
+            None if opened.is_tap() => {}
+            // Gone since it was opened.
+            None => return,
+        }
+        let Some(device) = opened.device.take() else { return };
+        let load = |worker| self.devices.iter().filter(|(_, a)| a.slot.worker == worker).count();
+        let worker = (0..self.datapath.workers()).min_by_key(|worker| load(*worker)).unwrap_or(0);
+        let slot = Arc::new(Slot { device, counters: DeviceCounters::default(), worker });
+        let attachment = opened.attachment.take();
+        let (mtu, usable) = (opened.mtu, opened.usable);
+        if self.devices.insert(Attached { slot, attachment, port: None, mtu, usable }).is_none() {
+            tracing::error!("all {MAX_DEVICES} device numbers are in use");
+        }
+    }
+}

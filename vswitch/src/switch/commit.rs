@@ -1,0 +1,303 @@
+//! From one model to the next: first everything that can fail, then everything that can't.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bond_port::{Bond, BondOptions};
+use forwarding::fdb::{Fdb, FdbConfig, Tick};
+use forwarding::ids::PortId;
+use forwarding::tables::FloodLists;
+
+use super::attached::{Attached, Opened};
+use super::{Bridge, Port, Switch};
+use crate::model::{self, Model};
+
+/// A model whose devices are open, ready to be committed. Dropping it gives the devices back.
+#[derive(Debug)]
+pub struct Prepared {
+    model: Model,
+    options: BTreeMap<String, BondOptions>,
+    opened: Vec<Opened>,
+}
+
+impl Prepared {
+    /// The model to be saved and committed.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+}
+
+/// What a device is used for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Role<'a> {
+    /// The logical port it belongs to.
+    pub(super) port: &'a str,
+    /// A TAP of ours with this address.
+    pub(super) internal: Option<&'a model::Bridge>,
+}
+
+/// Every device that a model names.
+pub(super) fn roles(model: &Model) -> BTreeMap<&str, Role<'_>> {
+    let mut roles = BTreeMap::new();
+    for (name, bridge) in &model.bridges {
+        roles.insert(name.as_str(), Role { port: name, internal: Some(bridge) });
+        for (port, wanted) in &bridge.ports {
+            match &wanted.bond {
+                None => {
+                    roles.insert(port, Role { port, internal: None });
+                }
+                Some(bond) => {
+                    roles.extend(bond.members.iter().map(|m| (m.as_str(), Role { port, internal: None })));
+                }
+            }
+        }
+    }
+    roles
+}
+
+impl Switch {
+    /// Opens the devices that `next` needs and that are there. Devices that don't exist are left out: they are taken in
+    /// when they appear.
+    ///
+    /// # Errors
+    /// What can't be had, with the device's name. Nothing has changed then.
+    pub fn prepare(&self, next: Model) -> Result<Prepared, String> {
+        let options = bond_options(&next)?;
+        let mut opened = Vec::new();
+        for (name, role) in roles(&next) {
+            if !self.is_attached_as(name, role) {
+                opened.extend(self.open(name, role).map_err(|error| error.to_string())?);
+            }
+        }
+        Ok(Prepared { model: next, options, opened })
+    }
+
+    /// Like [`Self::prepare`], for the model loaded at start: a device that can't be used is logged and left out, so
+    /// that the rest of the switch runs.
+    ///
+    /// # Errors
+    /// A bond's options are wrong.
+    pub fn prepare_restored(&self, next: Model) -> Result<Prepared, String> {
+        let options = bond_options(&next)?;
+        let mut opened = Vec::new();
+        for (name, role) in roles(&next) {
+            match self.open(name, role) {
+                Ok(device) => opened.extend(device),
+                Err(error) => tracing::error!(device = name, %error, "left out"),
+            }
+        }
+        Ok(Prepared { model: next, options, opened })
+    }
+
+    /// Makes the model the switch's own. When it returns, every worker forwards by it.
+    pub fn commit(&mut self, now: Duration, prepared: Prepared) {
+        let Prepared { model, options, opened } = prepared;
+        let before = std::mem::replace(&mut self.model, model);
+        let mut stale = self.drop_ports(&before);
+        let released = self.release_devices();
+        self.drop_bridges();
+        self.update_bridges(now);
+        self.add_ports(now, &options, &mut stale);
+        for device in opened {
+            self.install(device);
+        }
+        self.assign_devices();
+        self.pick_up_missing(now);
+        self.update_bonds(now, &options);
+        self.refresh_hints();
+        self.publish_and_wait();
+        // Only now no worker learns on the ports that are gone, or in the VLANs that they had.
+        for (bridge, port) in stale {
+            if let Some(bridge) = self.bridges.get(bridge) {
+                bridge.fdb.remove_port(port);
+            }
+        }
+        released.into_iter().for_each(Attached::release);
+        self.schedule_polling(now);
+        self.settle(now);
+    }
+
+    /// Publishes, and returns when every worker has taken over.
+    pub(super) fn publish_and_wait(&mut self) {
+        let bridges: Vec<_> = self.bridges.iter().map(|(number, _)| number).collect();
+        for number in bridges {
+            let flood = self.compile_flood(number);
+            if let Some(bridge) = self.bridges.get_mut(number) {
+                bridge.flood = flood;
+            }
+        }
+        self.publish();
+        self.wait_applied();
+    }
+
+    /// Takes out the ports that the model doesn't have any more, or has as something else.
+    fn drop_ports(&mut self, before: &Model) -> Vec<(u16, PortId)> {
+        let gone: Vec<_> = (self.ports.iter())
+            .filter(|(_, port)| {
+                let bridge = self.bridges.get(port.bridge).map_or("", |bridge| &bridge.name);
+                let same_bridge = self.model.bridges.get(bridge).zip(before.bridges.get(bridge));
+                match same_bridge {
+                    None => true,
+                    Some(_) if port.name == bridge => false,
+                    Some((new, _)) => {
+                        new.ports.get(&port.name).is_none_or(|p| p.bond.is_some() != port.bond.is_some())
+                    }
+                }
+            })
+            .map(|(number, port)| (number, port.bridge))
+            .collect();
+        gone.into_iter()
+            .map(|(number, bridge)| {
+                self.ports.remove(number);
+                self.announcer.cancel(PortId(number));
+                (bridge, PortId(number))
+            })
+            .collect()
+    }
+
+    fn drop_bridges(&mut self) {
+        let gone: Vec<_> =
+            self.bridges.iter().filter(|(_, b)| !self.model.bridges.contains_key(&b.name)).map(|(n, _)| n).collect();
+        for number in gone {
+            self.bridges.remove(number);
+        }
+    }
+
+    fn update_bridges(&mut self, now: Duration) {
+        let wanted: Vec<_> = self.model.bridges.iter().map(|(n, b)| (n.clone(), b.clone())).collect();
+        for (name, wanted) in wanted {
+            let config = FdbConfig {
+                capacity: wanted.mac_table_size as usize,
+                ageing: u16::try_from(wanted.mac_aging_time).unwrap_or(u16::MAX),
+                seed: self.seed,
+            };
+            let found = self.bridges.iter_mut().find(|(_, bridge)| bridge.name == name).map(|(_, bridge)| bridge);
+            match found {
+                Some(bridge) if bridge.fdb.config().capacity != config.capacity => {
+                    bridge.fdb = Arc::new(refill(&bridge.fdb, config, Tick::at(now)));
+                }
+                Some(bridge) => bridge.fdb.set_ageing(config.ageing),
+                None => {
+                    let fdb = Arc::new(Fdb::new(config));
+                    let flood = Arc::new(FloodLists::default());
+                    // The model's limits keep the number of bridges below that of ports.
+                    let _ = self.bridges.insert(Bridge { name, fdb, flood, carrier: None });
+                }
+            }
+        }
+    }
+
+    fn add_ports(&mut self, now: Duration, options: &BTreeMap<String, BondOptions>, stale: &mut Vec<(u16, PortId)>) {
+        let bridges: Vec<_> = self.bridges.iter().map(|(number, bridge)| (number, bridge.name.clone())).collect();
+        for (bridge, name) in bridges {
+            let Some(wanted) = self.model.bridges.get(&name) else { continue };
+            let internal = (&name, &wanted.vlan, None);
+            let ports = wanted.ports.iter().map(|(name, port)| (name, &port.vlan, port.bond.as_ref()));
+            for (name, vlan, bond) in std::iter::once(internal).chain(ports) {
+                let vlan = vlan.policy();
+                if let Some((number, port)) = self.ports.iter_mut().find(|(_, port)| port.name == *name) {
+                    if port.vlan != vlan {
+                        port.vlan = vlan;
+                        stale.push((bridge, PortId(number)));
+                    }
+                    continue;
+                }
+                let bond = bond.map(|wanted| new_bond(now, name, wanted, &options[name]));
+                let _ = self.ports.insert(Port { name: name.clone(), bridge, vlan, bond });
+            }
+        }
+    }
+
+    /// Brings bonds that existed before into line: members, then options, then what is known of the members' links.
+    fn update_bonds(&mut self, now: Duration, options: &BTreeMap<String, BondOptions>) {
+        let names: Vec<String> = options.keys().cloned().collect();
+        for name in names {
+            let Some((_, wanted)) = self.model.bond(&name) else { continue };
+            let members = wanted.members.clone();
+            let Some(bond) = self.bond_mut(&name) else { continue };
+            let known: Vec<String> = bond.members().iter().map(|m| m.name().to_owned()).collect();
+            for gone in known.iter().filter(|member| !members.contains(member)) {
+                let _ = bond.remove_member(now, gone);
+            }
+            for new in members.iter().filter(|member| !known.contains(member)) {
+                let _ = bond.add_member(now, new);
+            }
+            if *bond.options() != options[&name] {
+                let mode = (bond.options().mode != options[&name].mode).then(|| plugins::make(options[&name].mode));
+                bond.reconfigure(now, options[&name].clone(), mode);
+            }
+            for member in members {
+                self.report_member(now, &name, &member);
+            }
+        }
+    }
+
+    /// Takes over what is active now into the model: the new model was made from an older one.
+    fn refresh_hints(&mut self) {
+        let active: Vec<_> = (self.ports.iter())
+            .filter_map(|(_, port)| Some((port.name.clone(), port.bond.as_ref()?.active()?.to_owned())))
+            .collect();
+        for (bond, member) in active {
+            self.unsaved |= self.model.note_active(&bond, Some(&member));
+        }
+    }
+
+    /// Takes out the devices that the model doesn't name any more.
+    fn release_devices(&mut self) -> Vec<Attached> {
+        let roles = roles(&self.model);
+        let gone: BTreeSet<u16> = (self.devices.iter())
+            .filter(|(_, attached)| {
+                roles.get(attached.name()).is_none_or(|role| role.internal.is_some() != attached.is_internal())
+            })
+            .map(|(number, _)| number)
+            .collect();
+        gone.into_iter().filter_map(|number| self.devices.remove(number)).collect()
+    }
+
+    /// Tells every device which port it belongs to.
+    pub(super) fn assign_devices(&mut self) {
+        let ports: BTreeMap<&str, u16> = self.ports.iter().map(|(n, port)| (port.name.as_str(), n)).collect();
+        let roles = roles(&self.model);
+        for (_, attached) in self.devices.iter_mut() {
+            let port = roles.get(attached.name()).and_then(|role| ports.get(role.port));
+            attached.port = port.map(|number| PortId(*number));
+        }
+    }
+}
+
+/// The typed options of every bond of a model.
+fn bond_options(model: &Model) -> Result<BTreeMap<String, BondOptions>, String> {
+    let mut all = BTreeMap::new();
+    for (name, _, bond) in model.bridges.values().flat_map(model::Bridge::bonds) {
+        let mut options = BondOptions::default();
+        for (key, value) in &bond.options {
+            options.set(key, value).map_err(|error| format!("bond {name}: {error}"))?;
+        }
+        all.insert(name.to_owned(), options);
+    }
+    Ok(all)
+}
+
+fn new_bond(now: Duration, name: &str, wanted: &model::Bond, options: &BondOptions) -> Bond {
+    let mut bond = Bond::new(name, options.clone(), plugins::make(options.mode));
+    for member in &wanted.members {
+        // The model has no member twice.
+        let _ = bond.add_member(now, member);
+    }
+    if let Some(active) = &wanted.active {
+        bond.restore_active(active);
+    }
+    bond
+}
+
+/// A table of another size with the old one's entries, as many as fit.
+fn refill(old: &Fdb, config: FdbConfig, now: Tick) -> Fdb {
+    let new = Fdb::new(config);
+    let mut entries = old.entries(now);
+    entries.sort_unstable_by_key(|entry| entry.age);
+    for entry in entries {
+        new.learn(entry.vlan, entry.mac, entry.port, Tick(now.0.wrapping_sub(entry.age)));
+    }
+    new
+}

@@ -1,0 +1,67 @@
+//! From what exists to the tables that decide about frames.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use forwarding::drop_reason::DropReason;
+use forwarding::ids::{BridgeId, DeviceId, PortId};
+use forwarding::tables::{Admission, BridgeEntry, DeviceEntry, FloodLists, PortEntry, Tables, TransmitPlan};
+
+use super::attached::Attached;
+use super::{Port, Switch};
+use crate::datapath::Snapshot;
+
+impl Switch {
+    /// Compiles and publishes. Workers use the result from their next burst on.
+    pub(super) fn publish(&mut self) {
+        self.published = self.revisions();
+        let snapshot = self.compile();
+        self.datapath.publish(snapshot);
+    }
+
+    fn compile(&self) -> Snapshot {
+        let usable: HashMap<&str, DeviceId> = (self.devices.iter())
+            .filter(|(_, attached)| attached.usable)
+            .map(|(number, attached)| (attached.name(), DeviceId(number)))
+            .collect();
+        let tables = Tables {
+            generation: 0,
+            devices: self.devices.slots().iter().map(|slot| slot.as_ref().and_then(|a| self.device_entry(a))).collect(),
+            ports: self.ports.slots().iter().map(|slot| slot.as_ref().map(|p| self.port_entry(p, &usable))).collect(),
+            bridges: (self.bridges.slots().iter())
+                .map(|slot| {
+                    let bridge = slot.as_ref()?;
+                    Some(BridgeEntry { fdb: Arc::clone(&bridge.fdb), flood: Arc::clone(&bridge.flood) })
+                })
+                .collect(),
+        };
+        let slots = self.devices.slots().iter().map(|s| s.as_ref().map(|a| Arc::clone(&a.slot))).collect();
+        Snapshot { tables, slots }
+    }
+
+    fn device_entry(&self, attached: &Attached) -> Option<DeviceEntry> {
+        let id = attached.port?;
+        let admission = match &self.ports.get(id.0)?.bond {
+            None => Admission::All,
+            Some(bond) => bond.admission(attached.name()),
+        };
+        Some(DeviceEntry { port: id, mtu: attached.mtu, admission })
+    }
+
+    fn port_entry(&self, port: &Port, usable: &HashMap<&str, DeviceId>) -> PortEntry {
+        let transmit = match &port.bond {
+            Some(bond) => bond.plan().clone(),
+            None => match usable.get(port.name.as_str()) {
+                Some(device) => TransmitPlan::One(*device),
+                None => TransmitPlan::Drop(DropReason::DeviceDown),
+            },
+        };
+        PortEntry { bridge: BridgeId(port.bridge), vlan: port.vlan.clone(), transmit }
+    }
+
+    /// Compiles the flood lists of a bridge; needed when a port comes, goes, or changes its VLANs.
+    pub(super) fn compile_flood(&self, bridge: u16) -> Arc<FloodLists> {
+        let ports = self.ports.iter().filter(|(_, port)| port.bridge == bridge);
+        Arc::new(FloodLists::compile(ports.map(|(number, port)| (PortId(number), &port.vlan))))
+    }
+}

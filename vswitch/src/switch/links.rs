@@ -1,0 +1,195 @@
+//! Devices that come, change and go.
+
+use std::time::Duration;
+
+use bond_port::LinkReport;
+use forwarding::ids::{DeviceId, PortId};
+
+use super::commit::roles;
+use super::{Bond, Switch};
+use crate::netlink::link::{self, Link, LinkSpeed};
+use crate::netlink::monitor::LinkEvent;
+
+impl Switch {
+    /// What the kernel says of devices.
+    pub fn handle_links(&mut self, now: Duration, events: Vec<LinkEvent>) {
+        let mut changed = false;
+        for event in events {
+            changed |= match event {
+                LinkEvent::New(link) | LinkEvent::Changed(link) => self.link_changed(now, link),
+                LinkEvent::Deleted(link) => self.link_deleted(now, link.ifindex),
+                LinkEvent::Resync => false,
+            };
+        }
+        if changed {
+            self.publish();
+        }
+        self.settle(now);
+    }
+
+    /// All devices there are, after news was lost.
+    pub fn resync_links(&mut self, now: Duration, all: Vec<Link>) {
+        let gone: Vec<u32> =
+            self.links.keys().copied().filter(|index| !all.iter().any(|link| link.ifindex == *index)).collect();
+        let mut changed = false;
+        for ifindex in gone {
+            changed |= self.link_deleted(now, ifindex);
+        }
+        for link in all {
+            changed |= self.link_changed(now, link);
+        }
+        if changed {
+            self.publish();
+        }
+        self.settle(now);
+    }
+
+    /// Returns whether tables must be published for another reason than a bond's new plan.
+    fn link_changed(&mut self, now: Duration, link: Link) -> bool {
+        let before = self.links.insert(link.ifindex, link.clone());
+        let mut changed = false;
+        if let Some(before) = before.as_ref().filter(|before| before.name != link.name) {
+            tracing::info!(from = before.name, to = link.name, "device renamed");
+            changed |= self.device_gone(now, before);
+        }
+        let roles = roles(&self.model);
+        let Some(role) = roles.get(link.name.as_str()).copied() else { return changed };
+        let port = role.port.to_owned();
+        match self.device_number(&link.name) {
+            Some(number) if self.devices.get(number).is_some_and(|a| a.ifindex() == link.ifindex) => {
+                let Some(attached) = self.devices.get_mut(number) else { return changed };
+                let usable = attached.is_usable(&link);
+                changed |= attached.mtu != link.mtu || attached.usable != usable;
+                let lost = attached.usable && !usable;
+                (attached.mtu, attached.usable) = (link.mtu, usable);
+                if lost && role.internal.is_none() {
+                    self.forget_macs_of_plain(&port);
+                }
+            }
+            other => {
+                // Another device of the same name; the news of the old one's end was lost or is yet to come.
+                if let Some(old) = other.and_then(|number| self.devices.get(number)).map(|a| a.ifindex()) {
+                    self.device_gone(now, &Link { ifindex: old, ..link.clone() });
+                }
+                match self.open(&link.name, role) {
+                    Ok(Some(opened)) => {
+                        tracing::info!(device = link.name, port, "device picked up");
+                        self.install(opened);
+                        self.assign_devices();
+                        changed = true;
+                    }
+                    Ok(None) => {}
+                    Err(error) => tracing::error!(device = link.name, port, %error, "device can't be used"),
+                }
+            }
+        }
+        self.report_member(now, &port, &link.name);
+        changed
+    }
+
+    fn link_deleted(&mut self, now: Duration, ifindex: u32) -> bool {
+        let Some(link) = self.links.remove(&ifindex) else { return false };
+        self.device_gone(now, &link)
+    }
+
+    /// Gives up a device that is not there any more. The internal port is made again.
+    fn device_gone(&mut self, now: Duration, link: &Link) -> bool {
+        let name = link.name.as_str();
+        let Some(number) = self.device_number(name) else { return false };
+        if self.devices.get(number).is_none_or(|attached| attached.ifindex() != link.ifindex) {
+            return false;
+        }
+        let Some(attached) = self.devices.remove(number) else { return false };
+        tracing::warn!(device = name, "device is gone; it is picked up again when it comes back");
+        let port = attached.port.and_then(|id| self.ports.get(id.0)).map(|port| port.name.clone());
+        attached.release();
+        let Some(port) = port else { return true };
+        self.forget_macs_of_plain(&port);
+        if let Some(bond) = self.bond_mut(&port) {
+            bond.handle_link(now, name, None);
+        }
+        let roles = roles(&self.model);
+        if let Some(role) = roles.get(name).copied().filter(|role| role.internal.is_some()) {
+            match self.open(name, role) {
+                Ok(opened) => opened.into_iter().for_each(|opened| self.install(opened)),
+                Err(error) => tracing::error!(bridge = name, %error, "the internal port can't be made again"),
+            }
+            self.assign_devices();
+        }
+        true
+    }
+
+    /// What is behind a plain port without carrier may be anywhere else by now (br_stp_disable_port).
+    fn forget_macs_of_plain(&self, port: &str) {
+        if let Some((number, port)) = self.port(port).filter(|(_, port)| port.bond.is_none())
+            && let Some(bridge) = self.bridges.get(port.bridge)
+        {
+            bridge.fdb.remove_port(PortId(number));
+        }
+    }
+
+    /// Tells a bond what is known of a member's device.
+    pub(super) fn report_member(&mut self, now: Duration, bond: &str, member: &str) {
+        let attached = self.device_number(member).and_then(|n| Some((n, self.devices.get(n)?)));
+        let report = attached.and_then(|(number, attached)| {
+            let link = self.links.get(&attached.ifindex())?;
+            let up = link.admin_up && link.carrier;
+            let speed = if up { link::speed(&link.name) } else { LinkSpeed::default() };
+            Some(LinkReport {
+                device: DeviceId(number),
+                up,
+                speed_mbps: speed.mbps,
+                full_duplex: speed.full_duplex,
+                mac: link.mac,
+            })
+        });
+        if let Some(bond) = self.bond_mut(bond) {
+            bond.handle_link(now, member, report);
+        }
+    }
+
+    pub(super) fn bond_mut(&mut self, name: &str) -> Option<&mut Bond> {
+        self.ports.iter_mut().find(|(_, port)| port.name == name).and_then(|(_, port)| port.bond.as_mut())
+    }
+
+    pub(super) fn device_number(&self, name: &str) -> Option<u16> {
+        self.devices.iter().find(|(_, attached)| attached.name() == name).map(|(number, _)| number)
+    }
+
+    /// Takes in the devices that the model names and that came between the opening of devices and the commit.
+    pub(super) fn pick_up_missing(&mut self, now: Duration) {
+        let missing: Vec<Link> = (roles(&self.model).keys())
+            .filter(|name| self.device_number(name).is_none())
+            .filter_map(|name| self.link(name).cloned())
+            .collect();
+        for link in missing {
+            self.link_changed(now, link);
+        }
+    }
+
+    /// Asks the kernel for the state of all members of bonds with `miimon`, for drivers that send no events.
+    pub(super) fn poll_links(&mut self, now: Duration) {
+        let polled: Vec<u32> = (self.bonds())
+            .filter(|(_, bond)| bond.options().miimon > 0)
+            .flat_map(|(_, bond)| bond.members())
+            .filter_map(|member| self.link(member.name()).map(|link| link.ifindex))
+            .collect();
+        let mut news = Vec::new();
+        for ifindex in polled {
+            match link::get(ifindex) {
+                Ok(link) if self.links.get(&ifindex) != Some(&link) => news.push(LinkEvent::Changed(link)),
+                // A device that is gone is reported by an event.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        self.schedule_polling(now);
+        if !news.is_empty() {
+            self.handle_links(now, news);
+        }
+    }
+
+    pub(super) fn schedule_polling(&mut self, now: Duration) {
+        let shortest = self.bonds().map(|(_, bond)| bond.options().miimon).filter(|ms| *ms > 0).min();
+        self.next_poll = shortest.map(|ms| now + Duration::from_millis(u64::from(ms)));
+    }
+}

@@ -1,0 +1,125 @@
+//! What the running switch tells about itself and its host.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bond_port::LinkState;
+use forwarding::fdb::Tick;
+use forwarding::mac::MacAddr;
+
+use super::Switch;
+use crate::random;
+use crate::transaction::reply::{BondStatus, DeviceCounters, FdbRow, Link, MemberStatus};
+use crate::transaction::{DeviceFacts, LinkType, Runtime};
+
+/// The switch at one moment, for commands that look.
+#[derive(Debug)]
+pub struct Moment<'a> {
+    /// The switch.
+    pub switch: &'a Switch,
+    /// The moment.
+    pub now: Duration,
+}
+
+impl Runtime for Moment<'_> {
+    fn device(&self, name: &str) -> Option<DeviceFacts> {
+        let link = self.switch.link(name)?;
+        let master = link.master.map(|index| match self.switch.links.get(&index) {
+            Some(master) => master.name.clone(),
+            None => format!("device {index}"),
+        });
+        let link_type = match link.link_type {
+            libc::ARPHRD_ETHER => LinkType::Ethernet,
+            libc::ARPHRD_LOOPBACK => LinkType::Loopback,
+            _ => LinkType::Other,
+        };
+        Some(DeviceFacts { link_type, kind: link.kind.clone(), master })
+    }
+
+    fn new_mac(&mut self) -> MacAddr {
+        random::local_mac()
+    }
+
+    fn fdb(&self, bridge: &str) -> Vec<FdbRow> {
+        let Some((_, bridge)) = self.switch.bridges.iter().find(|(_, b)| b.name == bridge) else {
+            return Vec::new();
+        };
+        let mut rows: Vec<_> = (bridge.fdb.entries(Tick::at(self.now)).into_iter())
+            .filter_map(|entry| {
+                let port = self.switch.ports.get(entry.port.0)?.name.clone();
+                Some(FdbRow { port, vlan: entry.vlan, mac: entry.mac, age: u64::from(entry.age) })
+            })
+            .collect();
+        rows.sort_by(|a, b| (&a.port, a.vlan, a.mac).cmp(&(&b.port, b.vlan, b.mac)));
+        rows
+    }
+
+    fn bond(&self, name: &str) -> Option<BondStatus> {
+        let (_, port) = self.switch.port(name)?;
+        let bond = port.bond.as_ref()?;
+        let status = bond.status(self.now);
+        let options = bond.options();
+        let members = status.members.into_iter().map(|member| MemberStatus {
+            link: match (member.device, member.link) {
+                (None, _) => Link::Missing,
+                (Some(_), LinkState::Up | LinkState::GoingBack) => Link::Up,
+                (Some(_), LinkState::Down | LinkState::GoingDown) => Link::Down,
+            },
+            name: member.name,
+            enabled: member.enabled,
+            delay_left: member.delay_left.map(|left| left.as_millis() as u64),
+            failures: member.link_failure_count,
+            speed: member.speed_mbps,
+            full_duplex: member.full_duplex,
+            mac: member.mac,
+        });
+        Some(BondStatus {
+            name: status.name,
+            bridge: self.switch.bridges.get(port.bridge)?.name.clone(),
+            mode: status.mode.name().to_owned(),
+            miimon: options.miimon,
+            updelay: status.updelay.as_millis() as u32,
+            downdelay: status.downdelay.as_millis() as u32,
+            primary: options.primary.clone(),
+            active: status.active,
+            mac: status.mac,
+            carrier: status.carrier,
+            members: members.collect(),
+        })
+    }
+
+    fn counters(&self) -> Vec<DeviceCounters> {
+        let mut all: Vec<_> = (self.switch.devices.iter())
+            .filter_map(|(_, attached)| {
+                let port = self.switch.ports.get(attached.port?.0)?;
+                let bridge = self.switch.bridges.get(port.bridge)?;
+                let values = attached.slot.counters.read();
+                let drops: BTreeMap<_, _> =
+                    values.drops.iter().map(|(reason, frames)| (reason.label().to_owned(), *frames)).collect();
+                Some(DeviceCounters {
+                    device: attached.name().to_owned(),
+                    port: port.name.clone(),
+                    bridge: bridge.name.clone(),
+                    rx_frames: values.rx_frames,
+                    rx_bytes: values.rx_bytes,
+                    tx_frames: values.tx_frames,
+                    tx_bytes: values.tx_bytes,
+                    drops,
+                })
+            })
+            .collect();
+        all.sort_by(|a, b| a.device.cmp(&b.device));
+        all
+    }
+
+    fn can_activate(&self, bond: &str, member: &str) -> Result<bool, String> {
+        let Some(bond) = self.switch.bond(bond) else {
+            return Err(format!("{bond} does not run yet; set its active member in a command of its own"));
+        };
+        bond.can_activate(member).map_err(|error| error.to_string())
+    }
+
+    fn version(&self) -> String {
+        env!("CARGO_PKG_VERSION").to_owned()
+    }
+}

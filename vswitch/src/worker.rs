@@ -1,0 +1,252 @@
+//! A worker: receives bursts from the devices it owns, decides each frame with [`forwarding::pipeline`], and sends
+//! bursts to any device. It reads one snapshot per burst and takes no lock.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use arc_swap::{ArcSwap, Cache};
+use forwarding::drop_reason::DropReason;
+use forwarding::fdb::Tick;
+use forwarding::ids::{DeviceId, MAX_DEVICES};
+use forwarding::pipeline::{self, Egress, Ingress};
+use forwarding::vlan::VlanTag;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::datapath::{Datapath, Slot, Snapshot};
+use crate::device::{BURST, RxBurst, TxBurst, TxFrame};
+
+const WAKE: Token = Token(usize::MAX);
+
+/// A running worker thread; dropping it stops and joins the thread.
+#[derive(Debug)]
+pub struct WorkerThread {
+    stop: Arc<AtomicBool>,
+    waker: Arc<Waker>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl WorkerThread {
+    /// Starts worker number `index`, which takes its place in `datapath`. `epoch` is the daemon's start, from which
+    /// FDB ticks count.
+    ///
+    /// # Errors
+    /// No epoll instance, eventfd or thread can be had.
+    pub fn start(index: usize, datapath: &mut Datapath, epoch: Instant) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let seen = Arc::new(AtomicU64::new(0));
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            index,
+            epoch,
+            poll,
+            snapshot: Cache::new(datapath.cell()),
+            seen: Arc::clone(&seen),
+            stop: Arc::clone(&stop),
+            owned: Vec::new(),
+            ready: Vec::new(),
+            is_ready: vec![false; MAX_DEVICES],
+            rx: RxBurst::new()?,
+            egress: Egress::default(),
+            outgoing: Outgoing::default(),
+        };
+        let thread = thread::Builder::new().name(format!("worker{index}")).spawn(move || worker.run())?;
+        datapath.add_worker(Arc::clone(&waker), seen);
+        Ok(Self { stop, waker, thread: Some(thread) })
+    }
+}
+
+impl Drop for WorkerThread {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        let woken = self.waker.wake();
+        if let (Ok(()), Some(thread)) = (woken, self.thread.take()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    index: usize,
+    epoch: Instant,
+    poll: Poll,
+    snapshot: Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+    seen: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    /// Devices registered with `poll`, indexed by their number.
+    owned: Vec<Option<Arc<Slot>>>,
+    /// Devices that may have more frames. Readiness is edge-triggered: a device stays here until a burst came back
+    /// less than full.
+    ready: Vec<DeviceId>,
+    /// Indexed by device number: whether it is in `ready`.
+    is_ready: Vec<bool>,
+    rx: RxBurst,
+    egress: Egress,
+    outgoing: Outgoing,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        while !self.stop.load(Ordering::Acquire) {
+            let timeout = (!self.ready.is_empty()).then_some(std::time::Duration::ZERO);
+            match self.poll.poll(&mut events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    tracing::error!(%error, worker = self.index, "epoll failed; worker stops");
+                    return;
+                }
+            }
+            self.take_snapshot();
+            for event in &events {
+                if event.token() != WAKE && !std::mem::replace(&mut self.is_ready[event.token().0], true) {
+                    self.ready.push(DeviceId(event.token().0 as u16));
+                }
+            }
+            let tick = Tick::at(self.epoch.elapsed());
+            let mut i = 0;
+            while i < self.ready.len() {
+                let id = self.ready[i];
+                if self.serve(id, tick) {
+                    i += 1;
+                } else {
+                    self.is_ready[usize::from(id.0)] = false;
+                    self.ready.swap_remove(i);
+                }
+            }
+        }
+    }
+
+    /// Looks for a newer snapshot, registers and forgets devices accordingly, and reports its generation.
+    fn take_snapshot(&mut self) {
+        let snapshot = Arc::clone(self.snapshot.load());
+        let generation = snapshot.tables.generation;
+        if self.seen.load(Ordering::Relaxed) == generation {
+            return;
+        }
+        self.owned.resize(self.owned.len().max(snapshot.slots.len()), None);
+        for (number, owned) in self.owned.iter_mut().enumerate() {
+            let wanted = snapshot.slots.get(number).and_then(Option::as_ref).filter(|s| s.worker == self.index);
+            let same = match (&*owned, wanted) {
+                (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+                (None, None) => true,
+                _ => false,
+            };
+            if same {
+                continue;
+            }
+            if let Some(old) = owned.take() {
+                // Fails only if the kernel has dropped the registration already.
+                let _ = self.poll.registry().deregister(&mut SourceFd(&old.device.fd().as_raw_fd()));
+            }
+            if let Some(new) = wanted {
+                let fd = new.device.fd().as_raw_fd();
+                let token = Token(number);
+                match self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE) {
+                    Ok(()) => *owned = Some(Arc::clone(new)),
+                    Err(error) => tracing::error!(%error, device = new.device.name(), "cannot watch a device"),
+                }
+            }
+        }
+        self.seen.store(generation, Ordering::Release);
+    }
+
+    /// Receives one burst from a device and forwards it. Returns whether there may be more.
+    fn serve(&mut self, id: DeviceId, tick: Tick) -> bool {
+        let Some(slot) = self.owned.get(usize::from(id.0)).and_then(Option::as_ref) else { return false };
+        let received = match slot.device.recv_burst(&mut self.rx) {
+            Ok(received) => received,
+            // The device went down or away, of which the control thread hears by netlink. Frames may wait behind the
+            // error, which is reported once; a deleted TAP reports EBADFD for ever.
+            Err(error) => return error.raw_os_error() == Some(libc::ENETDOWN),
+        };
+        if received == 0 {
+            return false;
+        }
+        // Loaded after the frames were received: a frame that another worker's newer decision caused (an answer that
+        // arrives on a member that has just become active) is never judged by older tables.
+        let snapshot = self.snapshot.load();
+        if snapshot.slot(id).is_none_or(|current| !Arc::ptr_eq(current, slot)) {
+            // The number means another device by now.
+            slot.counters.add_drops(DropReason::NoPort, received as u64);
+            return false;
+        }
+        let mut bytes = 0;
+        let mut drops = [0u32; DropReason::COUNT];
+        for index in 0..received {
+            let frame = match self.rx.frame(index) {
+                Ok(frame) => frame,
+                Err(reason) => {
+                    drops[reason as usize] += 1;
+                    continue;
+                }
+            };
+            bytes += frame.bytes.len() as u64;
+            let ingress = Ingress { device: id, bytes: frame.bytes, tag: frame.tag, header: frame.header };
+            match pipeline::forward(&snapshot.tables, tick, &ingress, &mut self.egress) {
+                Ok(()) => {
+                    for output in &self.egress.outputs {
+                        self.outgoing.push(output.device, index as u8, output.tag);
+                    }
+                    for reason in &self.egress.dropped {
+                        drops[*reason as usize] += 1;
+                    }
+                }
+                Err(reason) => drops[reason as usize] += 1,
+            }
+        }
+        slot.counters.add_rx(received as u64, bytes);
+        for (reason, count) in DropReason::ALL.iter().zip(drops) {
+            if count > 0 {
+                slot.counters.add_drops(*reason, u64::from(count));
+            }
+        }
+        self.outgoing.flush(snapshot, &self.rx);
+        received == BURST
+    }
+}
+
+/// Frames of one receive burst, sorted by the device they leave by.
+#[derive(Default)]
+struct Outgoing {
+    /// Indexed by device number: (slot in the receive burst, tag to send).
+    queues: Vec<Vec<(u8, Option<VlanTag>)>>,
+    /// Devices whose queue is not empty.
+    touched: Vec<DeviceId>,
+    scratch: TxBurst,
+}
+
+impl Outgoing {
+    #[inline]
+    fn push(&mut self, device: DeviceId, index: u8, tag: Option<VlanTag>) {
+        let number = usize::from(device.0);
+        if number >= self.queues.len() {
+            self.queues.resize_with(number + 1, Vec::new);
+        }
+        let queue = &mut self.queues[number];
+        if queue.is_empty() {
+            self.touched.push(device);
+        }
+        queue.push((index, tag));
+    }
+
+    fn flush(&mut self, snapshot: &Snapshot, rx: &RxBurst) {
+        while let Some(device) = self.touched.pop() {
+            let queue = &mut self.queues[usize::from(device.0)];
+            if let Some(slot) = snapshot.slot(device) {
+                let frames = queue.iter().filter_map(|(index, tag)| {
+                    let frame = rx.frame(usize::from(*index)).ok()?;
+                    Some(TxFrame { tag: *tag, ..frame.into() })
+                });
+                slot.send(frames, &mut self.scratch);
+            }
+            queue.clear();
+        }
+    }
+}
