@@ -134,6 +134,7 @@ impl Bond {
         let id = MemberId(self.next_id);
         self.next_id += 1;
         self.members.push(Member::new(id, member, now));
+        self.revision += 1;
         self.update(now, vec![Change::Joined(id)]);
         Ok(())
     }
@@ -300,7 +301,8 @@ impl Bond {
         self.member(member).map_or(Admission::Nothing, Member::admission)
     }
 
-    /// Grows whenever [`Self::plan`], an admission, a member's device or the list of devices is another than before.
+    /// Grows whenever [`Self::plan`], an admission, a member's device, or the list of members is another than
+    /// before.
     pub fn revision(&self) -> u64 {
         self.revision
     }

@@ -7,6 +7,8 @@
 pub(crate) mod choice;
 mod error;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use core::time::Duration;
