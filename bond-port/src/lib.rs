@@ -1,1 +1,38 @@
-//! x
+//! What a bond is: members, options, link monitors, failover, and the contract that a mode implements.
+//!
+//! A [`bond::Bond`] is a protocol object: link reports, commands and the passing of time go in
+//! ([`bond::Bond::handle_link`], [`bond::Bond::handle_timeout`], ...); a transmit plan, an admission rule for each
+//! member, a carrier and events come out. It decides nothing about how frames are spread: that is the work of a
+//! [`balancer::Balancer`], one for each mode (crate `plugins`).
+//!
+//! This crate has no file descriptor, no clock and no thread. Time is an argument, `now`: a [`core::time::Duration`]
+//! since an arbitrary epoch (the daemon's start) that never goes back.
+//!
+//! # Layout
+//! - [`options`]: the options of a bond, in Linux's names and values
+//! - [`mode`]: names and numbers of the modes
+//! - [`monitor`]: a member's link state, with `updelay` and `downdelay`
+//! - [`member`]: a member device
+//! - [`balancer`]: the contract between a bond and its mode
+//! - [`bond`]: the bond itself
+//! - [`event`]: what happened, for logs and `monitor`
+//! - [`status`]: what `bond/show` prints
+#![forbid(unsafe_code)]
+
+pub mod balancer;
+pub mod bond;
+pub mod event;
+pub mod member;
+pub mod mode;
+pub mod monitor;
+pub mod options;
+pub mod status;
+
+pub use balancer::{Balancer, Change, Compiled, View};
+pub use bond::{Bond, BondError, LinkReport};
+pub use event::{ActiveCause, BondEvent};
+pub use member::{Member, MemberId};
+pub use mode::Mode;
+pub use monitor::LinkState;
+pub use options::{BondOptions, OptionError};
+pub use status::{BondStatus, MemberStatus};

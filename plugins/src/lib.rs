@@ -1,1 +1,22 @@
-//! x
+//! The bonding modes, each a plugin behind [`bond_port::Balancer`], and the registry that finds them.
+//!
+//! [`bond_port::BondOptions::set`] takes a mode by name or number; [`balancer`] makes its plugin. A new mode is a variant
+//! of [`Mode`], a file here, and an arm in [`balancer`], which the compiler demands.
+//!
+//! # Layout
+//! - [`active_backup`]: one member carries everything
+//! - [`xor`]: a hash picks the member
+#![forbid(unsafe_code)]
+
+pub mod active_backup;
+pub mod xor;
+
+use bond_port::{Balancer, Mode};
+
+/// The plugin of a mode, for one bond.
+pub fn balancer(mode: Mode) -> Box<dyn Balancer> {
+    match mode {
+        Mode::ActiveBackup => Box::<active_backup::ActiveBackup>::default(),
+        Mode::BalanceXor => Box::<xor::Xor>::default(),
+    }
+}

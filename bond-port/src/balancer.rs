@@ -1,0 +1,87 @@
+//! The contract between a bond and its mode.
+//!
+//! A mode is a compiler: after every change it is shown the whole bond and says how frames leave, which frames may
+//! come in, and when it wants to be asked again. It does not see frames.
+
+use core::fmt;
+use core::time::Duration;
+
+use forwarding::tables::{Admission, TransmitPlan};
+
+use crate::event::ActiveCause;
+use crate::member::{Member, MemberId};
+use crate::monitor::LinkState;
+use crate::options::BondOptions;
+
+/// What has happened since the mode was last asked. When nothing of this kind has (a deadline, a link that goes down,
+/// a member that left), the view says it all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A member joined; it is the last.
+    Joined(MemberId),
+    /// A member's link came up.
+    Up(MemberId),
+    /// The operator wants this member, whose link is up, as the active one.
+    SetActive(MemberId),
+    /// Options changed; these were the ones before.
+    Options(Box<BondOptions>),
+}
+
+/// A bond as its mode sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Time since the epoch.
+    pub now: Duration,
+    /// The options.
+    pub options: &'a BondOptions,
+    /// Members in the order in which they joined.
+    pub members: &'a [Member],
+    /// What has happened.
+    pub changes: &'a [Change],
+    /// The member that was active before a restart, as long as it is to be preferred to all others.
+    pub restore: Option<MemberId>,
+}
+
+impl<'a> View<'a> {
+    /// The member with this identity, if it is still one.
+    pub fn member(&self, id: MemberId) -> Option<&'a Member> {
+        self.members.iter().find(|member| member.id() == id)
+    }
+
+    /// The members whose link is up, in the order in which they joined.
+    pub fn up(&self) -> impl Iterator<Item = &'a Member> + use<'a> {
+        self.members.iter().filter(|member| member.is_up())
+    }
+
+    /// Of the members in `updelay` the one that has waited longest: what is left when nothing is up.
+    pub fn soonest_back(&self) -> Option<&'a Member> {
+        let back = self.members.iter().filter(|member| member.link() == LinkState::GoingBack);
+        back.min_by_key(|member| member.link_since())
+    }
+}
+
+/// What a mode makes of a [`View`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// How frames leave. The bond has carrier unless this is [`TransmitPlan::Drop`]. It names only devices of members
+    /// that are usable, or of `skip_updelay`.
+    pub plan: TransmitPlan,
+    /// Which frames each member lets in: as many as there are members, in their order.
+    pub admissions: Vec<Admission>,
+    /// The active member, in modes that have one.
+    pub active: Option<MemberId>,
+    /// Why the active member is another than last time; of no meaning when it is not.
+    pub cause: ActiveCause,
+    /// A member in `updelay` that is used at once because there is nothing else; its link becomes up.
+    pub skip_updelay: Option<MemberId>,
+    /// A member by which the upstream switch is to be told where our MACs are now.
+    pub announce: Option<MemberId>,
+    /// When the mode must be asked again even if nothing happens: later than the view's `now`.
+    pub deadline: Option<Duration>,
+}
+
+/// A bonding mode.
+pub trait Balancer: fmt::Debug + Send {
+    /// Makes a plan. Called after every change and at the deadline; may remember what it needs between calls.
+    fn compile(&mut self, view: &View<'_>) -> Compiled;
+}

@@ -1,0 +1,466 @@
+//! A bond: its members, what is known of their links, and the plan that its mode has made.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use forwarding::drop_reason::DropReason;
+use forwarding::ids::DeviceId;
+use forwarding::mac::MacAddr;
+use forwarding::tables::{Admission, TransmitPlan};
+use thiserror::Error;
+
+use crate::balancer::{Balancer, Change, View};
+use crate::event::{ActiveCause, BondEvent};
+use crate::member::{Member, MemberId};
+use crate::mode::Mode;
+use crate::monitor::{Delays, LinkState};
+use crate::options::BondOptions;
+use crate::status::{BondStatus, MemberStatus};
+
+/// What the kernel says of a member's device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkReport {
+    /// The device. Another number than last time means another device.
+    pub device: DeviceId,
+    /// Administratively up, and carrier.
+    pub up: bool,
+    /// Megabits per second, if known.
+    pub speed_mbps: Option<u32>,
+    /// Full duplex, if known.
+    pub full_duplex: Option<bool>,
+    /// The device's own address.
+    pub mac: MacAddr,
+}
+
+/// Why a bond did not do what it was told; it is unchanged.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BondError {
+    /// Joining twice.
+    #[error("{member} is already a member of {bond}")]
+    AlreadyMember {
+        /// The bond.
+        bond: String,
+        /// The device.
+        member: String,
+    },
+    /// Not a member.
+    #[error("{bond} has no member {member}; its members are: {members}")]
+    NoSuchMember {
+        /// The bond.
+        bond: String,
+        /// What was named.
+        member: String,
+        /// The members there are, or `none`.
+        members: String,
+    },
+    /// A member that is not up can't be made active.
+    #[error("cannot make {member} the active member of {bond}: its link is {link}")]
+    NotUp {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+        /// Its link state, or `down (no such device)`.
+        link: String,
+    },
+    /// There is no active member in this mode.
+    #[error("{bond} has mode {mode}, which has no active member")]
+    NoActiveMember {
+        /// The bond.
+        bond: String,
+        /// Its mode.
+        mode: Mode,
+    },
+}
+
+/// The active member and how it came to be.
+#[derive(Debug, Clone)]
+struct Active {
+    id: Option<MemberId>,
+    name: Option<String>,
+    /// The last change: why and when.
+    changed: Option<(ActiveCause, Duration)>,
+    changes: u64,
+}
+
+/// A bond.
+#[derive(Debug)]
+pub struct Bond {
+    name: String,
+    options: BondOptions,
+    balancer: Box<dyn Balancer>,
+    members: Vec<Member>,
+    next_id: u32,
+    mac: Option<MacAddr>,
+    /// The member whose MAC it is.
+    mac_from: Option<MemberId>,
+    restore: Option<MemberId>,
+    plan: TransmitPlan,
+    active: Active,
+    balancer_deadline: Option<Duration>,
+    revision: u64,
+    events: VecDeque<BondEvent>,
+}
+
+impl Bond {
+    /// A bond without members; it has no carrier. The balancer is that of `options.mode`.
+    pub fn new(name: &str, options: BondOptions, balancer: Box<dyn Balancer>) -> Self {
+        Self {
+            name: name.to_owned(),
+            options,
+            balancer,
+            members: Vec::new(),
+            next_id: 0,
+            mac: None,
+            mac_from: None,
+            restore: None,
+            plan: TransmitPlan::Drop(DropReason::NoMember),
+            active: Active { id: None, name: None, changed: None, changes: 0 },
+            balancer_deadline: None,
+            revision: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// A device joins, after those that are members already. It need not exist: its link is down until a report says
+    /// otherwise.
+    ///
+    /// # Errors
+    /// [`BondError::AlreadyMember`].
+    pub fn add_member(&mut self, now: Duration, member: &str) -> Result<(), BondError> {
+        if self.member(member).is_some() {
+            return Err(BondError::AlreadyMember { bond: self.name.clone(), member: member.to_owned() });
+        }
+        let id = MemberId(self.next_id);
+        self.next_id += 1;
+        self.members.push(Member::new(id, member, now));
+        self.revision += 1;
+        self.update(now, vec![Change::Joined(id)]);
+        Ok(())
+    }
+
+    /// A member leaves. The bond keeps its MAC until the last one has left.
+    ///
+    /// # Errors
+    /// [`BondError::NoSuchMember`].
+    pub fn remove_member(&mut self, now: Duration, member: &str) -> Result<(), BondError> {
+        let index = self.index(member)?;
+        let gone = self.members.remove(index);
+        self.revision += 1;
+        if self.restore == Some(gone.id) {
+            self.restore = None;
+        }
+        if self.members.is_empty() {
+            self.mac = None;
+            self.mac_from = None;
+        }
+        self.update(now, Vec::new());
+        Ok(())
+    }
+
+    /// What the kernel says of a member's device; `None`: there is no such device (any more). A device that is not a
+    /// member is ignored.
+    ///
+    /// To be called for each member when it joins, also if its device is missing, and at every change.
+    pub fn handle_link(&mut self, now: Duration, member: &str, report: Option<LinkReport>) {
+        let Ok(index) = self.index(member) else { return };
+        let device = report.as_ref().map(|report| report.device);
+        if device.is_some() && self.members[index].device.is_some_and(|known| Some(known) != device) {
+            self.handle_link(now, member, None);
+        }
+        self.adopt_mac(index, report.as_ref());
+        let delays = self.delays();
+        let member = &mut self.members[index];
+        let (id, before) = (member.id, member.link());
+        let again = core::mem::replace(&mut member.reported, true);
+        if device.is_none() {
+            member.monitor.device_gone(now);
+        }
+        member.device = device;
+        let up = report.as_ref().is_some_and(|report| report.up);
+        member.monitor.report(now, up, delays);
+        if let Some(report) = report {
+            member.speed_mbps = report.speed_mbps;
+            member.full_duplex = report.full_duplex;
+            member.mac = Some(report.mac);
+        }
+        // After a restart a link that is up has been so all along.
+        if self.restore.is_some() && up && !again {
+            member.monitor.skip_updelay(now);
+        }
+        if again || self.restore == Some(id) && !up {
+            self.restore = None;
+        }
+        let came_up = self.members[index].is_up() && before != LinkState::Up;
+        self.update(now, if came_up { vec![Change::Up(id)] } else { Vec::new() });
+        if self.members.iter().all(|member| member.reported) {
+            self.restore = None;
+        }
+    }
+
+    /// Ends the delays whose time has come.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        let delays = self.delays();
+        let mut due = self.balancer_deadline.is_some_and(|deadline| deadline <= now);
+        let mut changes = Vec::new();
+        for member in &mut self.members {
+            let before = member.link();
+            member.monitor.handle_timeout(now, delays);
+            if member.link() != before {
+                due = true;
+                if member.is_up() {
+                    changes.push(Change::Up(member.id));
+                }
+            }
+        }
+        if due {
+            self.update(now, changes);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let delays = self.delays();
+        let links = self.members.iter().filter_map(|member| member.monitor.deadline(delays));
+        links.chain(self.balancer_deadline).min()
+    }
+
+    /// Other options, and another balancer if the mode is another. Members, link states and delays that are running
+    /// stay; a delay that was made shorter ends accordingly.
+    pub fn reconfigure(&mut self, now: Duration, options: BondOptions, balancer: Option<Box<dyn Balancer>>) {
+        let before = core::mem::replace(&mut self.options, options);
+        if let Some(balancer) = balancer {
+            self.balancer = balancer;
+        }
+        let delays = self.delays();
+        let mut changes = vec![Change::Options(Box::new(before))];
+        for member in &mut self.members {
+            let link = member.link();
+            member.monitor.handle_timeout(now, delays);
+            if member.is_up() && link != LinkState::Up {
+                changes.push(Change::Up(member.id));
+            }
+        }
+        self.update(now, changes);
+    }
+
+    /// Makes a member the active one (Linux's `active_slave`). `Ok(false)`: it was already.
+    ///
+    /// # Errors
+    /// The mode has no active member; not a member; its link is not up.
+    pub fn set_active_member(&mut self, now: Duration, member: &str) -> Result<bool, BondError> {
+        if !self.options.mode.has_active_member() {
+            return Err(BondError::NoActiveMember { bond: self.name.clone(), mode: self.options.mode });
+        }
+        let member = &self.members[self.index(member)?];
+        if !member.is_up() {
+            let link = match member.device {
+                Some(_) => member.link().to_string(),
+                None => "down (no such device)".to_owned(),
+            };
+            return Err(BondError::NotUp { bond: self.name.clone(), member: member.name.clone(), link });
+        }
+        let id = member.id;
+        self.restore = None;
+        if self.active.id == Some(id) {
+            return Ok(false);
+        }
+        self.update(now, vec![Change::SetActive(id)]);
+        Ok(true)
+    }
+
+    /// The member that was active before a restart. To be called when the members have joined and before the first link
+    /// report: if its own first report says that it is up it is the active member, in whatever order the reports come. Until the
+    /// hint is forgotten `updelay` is skipped. That is when all members have been reported on, or one has been twice.
+    pub fn restore_active(&mut self, member: &str) {
+        self.restore = self.member(member).map(Member::id);
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<BondEvent> {
+        self.events.pop_front()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its options.
+    pub fn options(&self) -> &BondOptions {
+        &self.options
+    }
+
+    /// How frames leave.
+    pub fn plan(&self) -> &TransmitPlan {
+        &self.plan
+    }
+
+    /// Which frames a member may bring in; nothing if it is no member.
+    pub fn admission(&self, member: &str) -> Admission {
+        self.member(member).map_or(Admission::Nothing, Member::admission)
+    }
+
+    /// Grows whenever [`Self::plan`], an admission, a member's device, or the list of members is another than
+    /// before.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Frames can leave: the plan is not to drop them.
+    pub fn carrier(&self) -> bool {
+        !matches!(self.plan, TransmitPlan::Drop(_))
+    }
+
+    /// The bond's address: that of its first member whose device is known, kept until the last member has left.
+    pub fn mac(&self) -> Option<MacAddr> {
+        self.mac
+    }
+
+    /// The active member, in modes that have one.
+    pub fn active(&self) -> Option<&str> {
+        self.active.name.as_deref()
+    }
+
+    /// Members in the order in which they joined.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The member with this name.
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// Everything `bond/show` prints.
+    pub fn status(&self, now: Duration) -> BondStatus {
+        let delays = self.delays();
+        let member = |member: &Member| MemberStatus {
+            name: member.name.clone(),
+            device: member.device,
+            enabled: member.link().is_usable(),
+            may_enable: member.device.is_some(),
+            active: self.active.id == Some(member.id),
+            admission: member.admission,
+            link: member.link(),
+            link_age: now.saturating_sub(member.link_since()),
+            delay_left: member.monitor.deadline(delays).map(|deadline| deadline.saturating_sub(now)),
+            link_failure_count: member.link_failure_count(),
+            speed_mbps: member.speed_mbps,
+            full_duplex: member.full_duplex,
+            mac: member.mac,
+        };
+        BondStatus {
+            name: self.name.clone(),
+            mode: self.options.mode,
+            carrier: self.carrier(),
+            mac: self.mac,
+            active: self.active.name.clone(),
+            active_cause: self.active.changed.map(|(cause, _)| cause),
+            active_age: self.active.changed.map(|(_, at)| now.saturating_sub(at)),
+            active_changes: self.active.changes,
+            updelay: delays.up,
+            downdelay: delays.down,
+            options: self.options.entries(),
+            members: self.members.iter().map(member).collect(),
+        }
+    }
+
+    fn index(&self, member: &str) -> Result<usize, BondError> {
+        self.members.iter().position(|known| known.name == member).ok_or_else(|| {
+            let names: Vec<&str> = self.members.iter().map(Member::name).collect();
+            BondError::NoSuchMember {
+                bond: self.name.clone(),
+                member: member.to_owned(),
+                members: if names.is_empty() { "none".to_owned() } else { names.join(", ") },
+            }
+        })
+    }
+
+    fn delays(&self) -> Delays {
+        Delays { up: self.options.updelay(), down: self.options.downdelay() }
+    }
+
+    /// Takes a member's address for the bond's if the bond has none, or if this is the first report on a member that
+    /// joined before the one whose address the bond has: reports need not come in the order of joining.
+    fn adopt_mac(&mut self, index: usize, report: Option<&LinkReport>) {
+        let Some(mac) = report.map(|report| report.mac).filter(|mac| mac.is_valid_source()) else { return };
+        let source = self.members.iter().position(|member| Some(member.id) == self.mac_from);
+        let earlier = !self.members[index].reported && source.is_some_and(|source| index < source);
+        if self.mac.is_none() || earlier {
+            self.mac = Some(mac);
+            self.mac_from = Some(self.members[index].id);
+        }
+    }
+
+    /// Asks the mode for a new plan and tells what is different.
+    fn update(&mut self, now: Duration, changes: Vec<Change>) {
+        let view = View {
+            now,
+            options: &self.options,
+            members: &self.members,
+            changes: &changes,
+            restore: self.restore,
+        };
+        let compiled = self.balancer.compile(&view);
+        debug_assert_eq!(compiled.admissions.len(), self.members.len());
+        let carrier = self.carrier();
+        let mut differs = self.plan != compiled.plan;
+        let delays = self.delays();
+        for (member, admission) in self.members.iter_mut().zip(compiled.admissions) {
+            if compiled.skip_updelay == Some(member.id) {
+                member.monitor.skip_updelay(now);
+            }
+            differs |= member.admission != admission || member.told_device != member.device;
+            member.admission = admission;
+            member.told_device = member.device;
+            let to = member.link();
+            let from = core::mem::replace(&mut member.told, to);
+            if from != to {
+                let deadline = member.monitor.deadline(delays);
+                self.events.push_back(BondEvent::MemberLink {
+                    member: member.name.clone(),
+                    device: member.device,
+                    from,
+                    to,
+                    delay: deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_sub(now)),
+                    speed_mbps: member.speed_mbps,
+                    full_duplex: member.full_duplex,
+                });
+            }
+        }
+        self.plan = compiled.plan;
+        self.balancer_deadline = compiled.deadline;
+        self.revision += u64::from(differs);
+        let mode_before = changes.iter().find_map(|change| match change {
+            Change::Options(before) => Some(before.mode),
+            _ => None,
+        });
+        if self.active.id != compiled.active {
+            let other_mode = mode_before.is_some_and(|before| before != self.options.mode);
+            let cause = if other_mode { ActiveCause::ModeChanged } else { compiled.cause };
+            self.change_active(now, compiled.active, cause);
+        }
+        if let Some(device) = compiled.announce.and_then(|id| self.device(id)) {
+            self.events.push_back(BondEvent::Announce { member: device });
+        }
+        if self.carrier() != carrier {
+            self.events.push_back(BondEvent::CarrierChanged(!carrier));
+        }
+    }
+
+    fn change_active(&mut self, now: Duration, id: Option<MemberId>, cause: ActiveCause) {
+        let named = |id| self.members.iter().find(|member| member.id == id).map(|member| member.name.clone());
+        let new = id.and_then(named);
+        let old = core::mem::replace(&mut self.active.name, new.clone());
+        self.active.id = id;
+        self.active.changed = Some((cause, now));
+        self.active.changes += 1;
+        self.events.retain(|event| !matches!(event, BondEvent::Announce { .. }));
+        self.events.push_back(BondEvent::ActiveChanged { old, new, cause });
+    }
+
+    fn device(&self, id: MemberId) -> Option<DeviceId> {
+        self.members.iter().find(|member| member.id == id)?.device
+    }
+}

@@ -1,0 +1,144 @@
+//! What happened to a bond, for logs, `monitor`, and those who must act on it.
+
+use core::fmt;
+use core::time::Duration;
+
+use forwarding::ids::DeviceId;
+
+use crate::monitor::LinkState;
+
+/// Why the active member changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActiveCause {
+    /// There was none, and now a member is usable.
+    FirstUsable,
+    /// The link of the active member is down, or its device is gone.
+    MemberDown,
+    /// The active member was taken out of the bond.
+    MemberRemoved,
+    /// The primary came up, or joined, and takes over by `primary_reselect`.
+    PrimaryReturned,
+    /// By the operator.
+    SetByHand,
+    /// It was active before the daemon was restarted.
+    Restored,
+    /// `primary` or `primary_reselect` was changed.
+    OptionsChanged,
+    /// The bond has another mode.
+    ModeChanged,
+}
+
+impl ActiveCause {
+    /// A short name for machines: lower case with underscores.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::FirstUsable => "first_usable",
+            Self::MemberDown => "member_down",
+            Self::MemberRemoved => "member_removed",
+            Self::PrimaryReturned => "primary_returned",
+            Self::SetByHand => "set_by_hand",
+            Self::Restored => "restored",
+            Self::OptionsChanged => "options_changed",
+            Self::ModeChanged => "mode_changed",
+        }
+    }
+}
+
+/// For people.
+impl fmt::Display for ActiveCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FirstUsable => "first usable member",
+            Self::MemberDown => "active member down",
+            Self::MemberRemoved => "active member removed",
+            Self::PrimaryReturned => "primary is up",
+            Self::SetByHand => "set by hand",
+            Self::Restored => "restored after restart",
+            Self::OptionsChanged => "options changed",
+            Self::ModeChanged => "mode changed",
+        })
+    }
+}
+
+/// Something that happened. Taken from [`crate::bond::Bond::poll_event`] in the order in which it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BondEvent {
+    /// A member's link state changed. States that were entered and left in the same instant are left out.
+    MemberLink {
+        /// The member's name.
+        member: String,
+        /// Its device; `None` if that is gone.
+        device: Option<DeviceId>,
+        /// Before.
+        from: LinkState,
+        /// Now.
+        to: LinkState,
+        /// How long the delay is that now runs; zero if none does.
+        delay: Duration,
+        /// Megabits per second, if known.
+        speed_mbps: Option<u32>,
+        /// Full duplex, if known.
+        full_duplex: Option<bool>,
+    },
+    /// Another member is active, or none.
+    ActiveChanged {
+        /// Before.
+        old: Option<String>,
+        /// Now.
+        new: Option<String>,
+        /// Why.
+        cause: ActiveCause,
+    },
+    /// Every MAC behind the bridge's other ports is to be announced by this device, so that the upstream switch learns
+    /// where it is now. An older one that was not yet taken is withdrawn.
+    Announce {
+        /// The device to send by.
+        member: DeviceId,
+    },
+    /// The bond got or lost its carrier.
+    CarrierChanged(bool),
+}
+
+/// One log line, without the bond's name.
+impl fmt::Display for BondEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MemberLink { member, device, from, to, delay, speed_mbps, full_duplex } => {
+                write!(f, "{member}: ")?;
+                let delay = delay.as_millis();
+                match (from, to) {
+                    (_, LinkState::GoingDown) => {
+                        write!(f, "link status down, disabling it in {delay} ms")
+                    }
+                    (_, LinkState::GoingBack) => write!(f, "link status up, enabling it in {delay} ms"),
+                    (LinkState::GoingDown, LinkState::Up) => write!(f, "link status up again"),
+                    (LinkState::GoingBack, LinkState::Down) => write!(f, "link status down again"),
+                    (_, LinkState::Up) => {
+                        write!(f, "link status definitely up")?;
+                        if let Some(speed) = speed_mbps {
+                            write!(f, ", {speed} Mbps")?;
+                        }
+                        match full_duplex {
+                            Some(true) => write!(f, " full duplex"),
+                            Some(false) => write!(f, " half duplex"),
+                            None => Ok(()),
+                        }
+                    }
+                    (_, LinkState::Down) => {
+                        let gone = if device.is_none() { " (device is gone)" } else { "" };
+                        write!(f, "link status definitely down{gone}, disabling it")
+                    }
+                }
+            }
+            Self::ActiveChanged { old, new: Some(new), cause } => {
+                let old = old.as_deref().unwrap_or("none");
+                write!(f, "making {new} the new active member (was {old}): {cause}")
+            }
+            Self::ActiveChanged { old: _, new: None, cause } => {
+                write!(f, "now running without any active member: {cause}")
+            }
+            Self::Announce { member } => write!(f, "announcing learned addresses by device {}", member.0),
+            Self::CarrierChanged(up) => write!(f, "carrier {}", if *up { "on" } else { "off" }),
+        }
+    }
+}

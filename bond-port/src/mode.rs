@@ -1,0 +1,51 @@
+//! Names and numbers of the bonding modes.
+
+use core::fmt;
+
+use crate::options::choice::Choice;
+
+/// A mode that has a plugin. Names and numbers are Linux's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Mode {
+    /// `active-backup`, 1: one member carries everything, the others stand by.
+    #[default]
+    ActiveBackup,
+    /// `balance-xor`, 2: a hash of the frame picks the member; the switch needs a static link aggregation group.
+    BalanceXor,
+}
+
+impl Mode {
+    pub(crate) const CHOICE: Choice<Self> = Choice {
+        known: &[(Self::ActiveBackup, 1, "active-backup"), (Self::BalanceXor, 2, "balance-xor")],
+        later: &[(0, "balance-rr"), (3, "broadcast"), (4, "802.3ad"), (5, "balance-tlb"), (6, "balance-alb")],
+    };
+
+    /// Linux's name.
+    pub fn name(self) -> &'static str {
+        Self::CHOICE.name(self)
+    }
+
+    /// Linux's number.
+    pub fn number(self) -> u8 {
+        Self::CHOICE.number(self)
+    }
+
+    /// All modes.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::CHOICE.known.iter().map(|(mode, ..)| *mode)
+    }
+
+    /// One member is the active one, which can be set by hand and for which `primary` is a preference.
+    pub const fn has_active_member(self) -> bool {
+        match self {
+            Self::ActiveBackup => true,
+            Self::BalanceXor => false,
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

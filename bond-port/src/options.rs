@@ -1,0 +1,193 @@
+//! The options of a bond: Linux's names, values and defaults; OVS's spellings are taken too.
+//!
+//! A key may be written with `-` for `_`, with the prefix `bond_` (OVS columns, ifupdown) and with `other_config:` (OVS)
+//! before it: `bond_mode`, `bond-primary`, `other_config:bond-primary`. A value is a number or a name; `default` stands for
+//! the default. Times are milliseconds.
+
+pub(crate) mod choice;
+mod error;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+use core::time::Duration;
+
+use forwarding::flow_hash::HashPolicy;
+
+pub use self::error::OptionError;
+
+use self::choice::Refusal;
+use self::table::{COMMANDS, Entry, LATER, OPTIONS};
+use crate::mode::Mode;
+
+/// When a primary that is up becomes the active member again (`primary_reselect`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PrimaryReselect {
+    /// Whenever it comes up.
+    #[default]
+    Always,
+    /// When it comes up and is faster than the active member (or as fast, and full duplex where the other is half).
+    Better,
+    /// Only when the active member fails.
+    Failure,
+}
+
+/// All options of a bond. Fields are what was asked for; see [`Self::updelay`] for what is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BondOptions {
+    /// How members are used. Default: active-backup (Linux: balance-rr), because it works with any switch.
+    pub mode: Mode,
+    /// Milliseconds; default 0. Links are watched by kernel events, whatever this says; a value other than 0 only makes
+    /// the delays multiples of it, as in Linux.
+    pub miimon: u32,
+    /// Milliseconds for which a link must be up before the member is used; default 0. Skipped when the bond has
+    /// nothing else.
+    pub updelay: u32,
+    /// Milliseconds for which a lost link is still taken for up; default 0.
+    pub downdelay: u32,
+    /// The member to be preferred as the active one; it need not be a member yet. Default: none.
+    pub primary: Option<String>,
+    /// When the primary takes over again. Default: always.
+    pub primary_reselect: PrimaryReselect,
+    /// Which hash picks the member in balance-xor. Default: layer2.
+    pub xmit_hash_policy: HashPolicy,
+    /// Frames that arrive on inactive members are let in. Default: off.
+    pub all_slaves_active: bool,
+}
+
+impl BondOptions {
+    /// Sets an option from text.
+    ///
+    /// # Errors
+    /// The key is unknown, not an option of this version, or the value is not allowed; nothing is changed then.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), OptionError> {
+        let option = find(key)?;
+        let value = value.trim();
+        let result = if value == "default" && option.name != "primary" {
+            (option.set)(self, &(option.get)(&Self::default()))
+        } else {
+            (option.set)(self, value)
+        };
+        result.map_err(|refusal| match refusal {
+            Refusal::Invalid => OptionError::Value {
+                option: option.name,
+                value: value.to_owned(),
+                allowed: (option.allowed)(),
+            },
+            Refusal::Later(value) => {
+                OptionError::ValueLater { option: option.name, value, allowed: (option.allowed)() }
+            }
+            Refusal::Because(reason) => {
+                OptionError::Refused { option: option.name, value: value.to_owned(), reason }
+            }
+        })
+    }
+
+    /// The value of an option, as it can be given to [`Self::set`]; empty for a `primary` that is not set.
+    ///
+    /// # Errors
+    /// As [`Self::set`] for the key.
+    pub fn get(&self, key: &str) -> Result<String, OptionError> {
+        find(key).map(|option| (option.get)(self))
+    }
+
+    /// The option's own name for any accepted spelling of its key, so that two spellings of one option can be told from
+    /// two options.
+    ///
+    /// # Errors
+    /// As [`Self::set`] for the key.
+    pub fn canonical(key: &str) -> Result<&'static str, OptionError> {
+        find(key).map(|option| option.name)
+    }
+
+    /// All options with their values, in the order in which they are shown.
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        OPTIONS.iter().map(|option| (option.name, (option.get)(self))).collect()
+    }
+
+    /// The options that differ from their defaults, and `mode` always: what a state file holds.
+    pub fn changed_entries(&self) -> Vec<(&'static str, String)> {
+        let defaults = Self::default().entries();
+        let differs =
+            |((name, value), (_, default))| (name == "mode" || value != default).then_some((name, value));
+        self.entries().into_iter().zip(defaults).filter_map(differs).collect()
+    }
+
+    /// Whether the options go together. To be called when all of them are set, since their order is free.
+    ///
+    /// # Errors
+    /// [`OptionError::NotInMode`]: `primary` is set in a mode without an active member.
+    pub fn check(&self) -> Result<(), OptionError> {
+        if self.primary.is_some() && !self.mode.has_active_member() {
+            return Err(OptionError::NotInMode { option: "primary", mode: self.mode });
+        }
+        Ok(())
+    }
+
+    /// What is accepted but not taken literally; for the user to read.
+    pub fn warnings(&self) -> Vec<String> {
+        let rounded = |name, asked: u32, used: Duration| {
+            (Duration::from_millis(asked.into()) != used).then(|| {
+                format!(
+                    "bond option {name}: {asked} ms is not a multiple of miimon ({} ms), rounded down to {} ms; \
+                     miimon=0 allows any value",
+                    self.miimon,
+                    used.as_millis()
+                )
+            })
+        };
+        let up = rounded("updelay", self.updelay, self.updelay());
+        let down = rounded("downdelay", self.downdelay, self.downdelay());
+        up.into_iter().chain(down).collect()
+    }
+
+    /// The `updelay` in force: what was asked for, rounded down to a multiple of `miimon` if that is not 0.
+    pub fn updelay(&self) -> Duration {
+        self.in_force(self.updelay)
+    }
+
+    /// The `downdelay` in force, rounded in the same way.
+    pub fn downdelay(&self) -> Duration {
+        self.in_force(self.downdelay)
+    }
+
+    fn in_force(&self, ms: u32) -> Duration {
+        let rest = ms.checked_rem(self.miimon).unwrap_or(0);
+        Duration::from_millis((ms - rest).into())
+    }
+}
+
+/// The options that differ from their defaults, as `key=value` words.
+impl fmt::Display for BondOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> =
+            self.changed_entries().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+/// The option that a key names.
+fn find(key: &str) -> Result<&'static Entry, OptionError> {
+    let key = key.trim();
+    let plain = key.strip_prefix("other_config:").unwrap_or(key).replace('-', "_");
+    let plain = plain.strip_prefix("bond_").unwrap_or(&plain);
+    if let Some(option) = OPTIONS.iter().find(|option| option.name == plain) {
+        return Ok(option);
+    }
+    if let Some((name, instead)) = COMMANDS.iter().find(|(name, _)| *name == plain) {
+        return Err(OptionError::Command { name, instead });
+    }
+    if let Some(name) = LATER.iter().find(|name| **name == plain) {
+        return Err(OptionError::Later { name });
+    }
+    Err(OptionError::Unknown { name: key.to_owned(), suggestion: suggest(plain) })
+}
+
+/// The name that is nearest to a misspelt one, if it is near enough to be meant.
+fn suggest(misspelt: &str) -> Option<&'static str> {
+    let names = OPTIONS.iter().map(|option| option.name).chain(LATER.iter().copied());
+    let distances = names.map(|name| (strsim::damerau_levenshtein(misspelt, name), name));
+    let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + name.len() / 4).then_some(name)
+}

@@ -1,0 +1,55 @@
+//! Options whose value is one of a few names, each with a number.
+
+/// The values of an option. A value is written by its name or its number.
+pub(crate) struct Choice<T: 'static> {
+    /// What this version has.
+    pub(crate) known: &'static [(T, u8, &'static str)],
+    /// What Linux has and this version has not.
+    pub(crate) later: &'static [(u8, &'static str)],
+}
+
+/// Why a value is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No such value.
+    Invalid,
+    /// Linux has this value (its name), this version has not.
+    Later(&'static str),
+    /// It is understood but not taken, for this reason.
+    Because(&'static str),
+}
+
+impl<T: Copy + PartialEq> Choice<T> {
+    /// The value written as `text`.
+    pub(crate) fn parse(&self, text: &str) -> Result<T, Refusal> {
+        let written = |number: u8, name: &str| name == text || number.to_string() == text;
+        if let Some((value, ..)) = self.known.iter().find(|(_, number, name)| written(*number, name)) {
+            return Ok(*value);
+        }
+        match self.later.iter().find(|(number, name)| written(*number, name)) {
+            Some((_, name)) => Err(Refusal::Later(name)),
+            None => Err(Refusal::Invalid),
+        }
+    }
+
+    fn entry(&self, value: T) -> &(T, u8, &'static str) {
+        self.known.iter().find(|(known, ..)| *known == value).unwrap_or(&self.known[0])
+    }
+
+    /// The value's name.
+    pub(crate) fn name(&self, value: T) -> &'static str {
+        self.entry(value).2
+    }
+
+    /// The value's number.
+    pub(crate) fn number(&self, value: T) -> u8 {
+        self.entry(value).1
+    }
+
+    /// All values of this version, for an error message.
+    pub(crate) fn allowed(&self) -> String {
+        let names: Vec<String> =
+            self.known.iter().map(|(_, number, name)| format!("{name} ({number})")).collect();
+        names.join(", ")
+    }
+}

@@ -1,0 +1,174 @@
+//! The list of options: one entry each, so that parsing, printing and documentation can't disagree.
+
+use forwarding::flow_hash::HashPolicy;
+
+use super::choice::{Choice, Refusal};
+use super::{BondOptions, PrimaryReselect};
+use crate::mode::Mode;
+
+/// One option.
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    pub(super) get: fn(&BondOptions) -> String,
+    pub(super) set: fn(&mut BondOptions, &str) -> Result<(), Refusal>,
+    /// Names or range, for error messages.
+    pub(super) allowed: fn() -> String,
+}
+
+const RESELECT: Choice<PrimaryReselect> = Choice {
+    known: &[
+        (PrimaryReselect::Always, 0, "always"),
+        (PrimaryReselect::Better, 1, "better"),
+        (PrimaryReselect::Failure, 2, "failure"),
+    ],
+    later: &[],
+};
+
+const HASH_POLICY: Choice<HashPolicy> = Choice {
+    known: &[(HashPolicy::Layer2, 0, "layer2")],
+    later: &[(1, "layer3+4"), (2, "layer2+3"), (3, "encap2+3"), (4, "encap3+4"), (5, "vlan+srcmac")],
+};
+
+const SWITCH: Choice<bool> = Choice { known: &[(false, 0, "off"), (true, 1, "on")], later: &[] };
+
+/// Largest number of milliseconds, as in Linux.
+const MAX_MS: u32 = i32::MAX as u32;
+
+fn milliseconds(text: &str) -> Result<u32, Refusal> {
+    if text == "off" {
+        return Ok(0);
+    }
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let value = if digits { text.parse().ok() } else { None };
+    value.filter(|ms| *ms <= MAX_MS).ok_or(Refusal::Invalid)
+}
+
+fn milliseconds_allowed() -> String {
+    format!("0-{MAX_MS} (milliseconds)")
+}
+
+/// A device name as the kernel takes it (`dev_valid_name`), or empty for none.
+fn device_name(text: &str) -> Result<Option<String>, Refusal> {
+    let bad = text.len() > 15
+        || matches!(text, "." | "..")
+        || text.chars().any(|c| c == '/' || c == ':' || c.is_whitespace() || c.is_control());
+    match text {
+        _ if bad => Err(Refusal::Invalid),
+        "" => Ok(None),
+        name => Ok(Some(name.to_owned())),
+    }
+}
+
+/// All options, in the order in which they are shown.
+pub(super) const OPTIONS: &[Entry] = &[
+    Entry {
+        name: "mode",
+        get: |o| o.mode.name().to_owned(),
+        set: |o, text| Mode::CHOICE.parse(text).map(|mode| o.mode = mode),
+        allowed: || Mode::CHOICE.allowed(),
+    },
+    Entry {
+        name: "miimon",
+        get: |o| o.miimon.to_string(),
+        set: |o, text| milliseconds(text).map(|ms| o.miimon = ms),
+        allowed: milliseconds_allowed,
+    },
+    Entry {
+        name: "updelay",
+        get: |o| o.updelay.to_string(),
+        set: |o, text| milliseconds(text).map(|ms| o.updelay = ms),
+        allowed: milliseconds_allowed,
+    },
+    Entry {
+        name: "downdelay",
+        get: |o| o.downdelay.to_string(),
+        set: |o, text| milliseconds(text).map(|ms| o.downdelay = ms),
+        allowed: milliseconds_allowed,
+    },
+    Entry {
+        name: "use_carrier",
+        get: |_| "1".to_owned(),
+        set: |_, text| match SWITCH.parse(text)? {
+            true => Ok(()),
+            false => Err(Refusal::Because(
+                "carrier is always watched, by kernel events, and never asked for by ioctl; leave the option out",
+            )),
+        },
+        allowed: || "1".to_owned(),
+    },
+    Entry {
+        name: "primary",
+        get: |o| o.primary.clone().unwrap_or_default(),
+        set: |o, text| device_name(text).map(|name| o.primary = name),
+        allowed: || "a device name of at most 15 characters, or nothing to clear it".to_owned(),
+    },
+    Entry {
+        name: "primary_reselect",
+        get: |o| RESELECT.name(o.primary_reselect).to_owned(),
+        set: |o, text| RESELECT.parse(text).map(|value| o.primary_reselect = value),
+        allowed: || RESELECT.allowed(),
+    },
+    Entry {
+        name: "xmit_hash_policy",
+        get: |o| HASH_POLICY.name(o.xmit_hash_policy).to_owned(),
+        set: |o, text| HASH_POLICY.parse(text).map(|value| o.xmit_hash_policy = value),
+        allowed: || HASH_POLICY.allowed(),
+    },
+    Entry {
+        name: "all_slaves_active",
+        get: |o| u8::from(o.all_slaves_active).to_string(),
+        set: |o, text| SWITCH.parse(text).map(|value| o.all_slaves_active = value),
+        allowed: || SWITCH.allowed(),
+    },
+];
+
+/// Options of Linux's driver and of OVS's bonds that this version does not have, without the prefix `bond_`.
+pub(super) const LATER: &[&str] = &[
+    "ad_actor_sys_prio",
+    "ad_actor_system",
+    "ad_select",
+    "ad_user_port_key",
+    "actor_port_prio",
+    "arp_all_targets",
+    "arp_interval",
+    "arp_ip_target",
+    "arp_missed_max",
+    "arp_validate",
+    "broadcast_neighbor",
+    "coupled_control",
+    "detect_mode",
+    "fail_over_mac",
+    "fake_iface",
+    "hash_basis",
+    "lacp",
+    "lacp_active",
+    "lacp_fallback_ab",
+    "lacp_rate",
+    "lacp_strict",
+    "lacp_time",
+    "lb_output_action",
+    "lp_interval",
+    "miimon_interval",
+    "min_links",
+    "missed_max",
+    "ns_ip6_target",
+    "num_grat_arp",
+    "num_peer_notif",
+    "num_unsol_na",
+    "packets_per_slave",
+    "peer_notif_delay",
+    "prio",
+    "queue_id",
+    "rebalance_interval",
+    "resend_igmp",
+    "tlb_dynamic_lb",
+    "tx_queues",
+];
+
+/// What Linux sets like an option and what is a command here.
+pub(super) const COMMANDS: &[(&str, &str)] = &[
+    ("active_slave", "use \"vsctl bond/set-active-member BOND MEMBER\""),
+    ("active_member", "use \"vsctl bond/set-active-member BOND MEMBER\""),
+    ("slaves", "use \"vsctl add-bond-iface BOND MEMBER\" and \"vsctl del-bond-iface BOND MEMBER\""),
+    ("max_bonds", "any number of bonds can be made with \"vsctl add-bond\""),
+];

@@ -1,0 +1,181 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn set(key: &str, value: &str) -> Result<BondOptions, String> {
+    let mut options = BondOptions::default();
+    options.set(key, value).map(|()| options).map_err(|error| error.to_string())
+}
+
+fn refused(key: &str, value: &str) -> String {
+    set(key, value).expect_err(&format!("{key}={value}"))
+}
+
+#[test]
+fn names_and_numbers_are_the_same() {
+    for (key, name, number) in [
+        ("mode", "active-backup", "1"),
+        ("mode", "balance-xor", "2"),
+        ("primary_reselect", "always", "0"),
+        ("primary_reselect", "better", "1"),
+        ("primary_reselect", "failure", "2"),
+        ("xmit_hash_policy", "layer2", "0"),
+        ("all_slaves_active", "off", "0"),
+        ("all_slaves_active", "on", "1"),
+        ("use_carrier", "on", "1"),
+        ("miimon", "off", "0"),
+    ] {
+        assert_eq!(set(key, name).unwrap(), set(key, number).unwrap(), "{key}");
+    }
+    assert_eq!(set("mode", "2").unwrap().mode, Mode::BalanceXor);
+    assert_eq!(set("miimon", " 100\n").unwrap().miimon, 100);
+    assert_eq!(set("updelay", "2147483647").unwrap().updelay, 2_147_483_647);
+}
+
+#[test]
+fn spellings_of_ovs_and_ifupdown() {
+    for key in ["primary", "bond-primary", "bond_primary", "other_config:bond-primary"] {
+        assert_eq!(set(key, "eth1").unwrap().primary.as_deref(), Some("eth1"), "{key}");
+        assert_eq!(BondOptions::canonical(key), Ok("primary"));
+    }
+    assert_eq!(set("bond_mode", "active-backup").unwrap().mode, Mode::ActiveBackup);
+    assert_eq!(set("bond_updelay", "7").unwrap().updelay, 7);
+    assert_eq!(set("bond_downdelay", "7").unwrap().downdelay, 7);
+    assert_eq!(set("bond-xmit-hash-policy", "layer2").unwrap(), BondOptions::default());
+}
+
+#[test]
+fn errors_name_what_was_found_and_what_to_do() {
+    assert_eq!(refused("miimom", "100"), r#"unknown bond option "miimom"; did you mean "miimon"?"#);
+    assert_eq!(refused("bond-prmary", "e"), r#"unknown bond option "bond-prmary"; did you mean "primary"?"#);
+    assert_eq!(refused("colour", "red"), r#"unknown bond option "colour""#);
+    assert_eq!(refused("", ""), r#"unknown bond option """#);
+    assert_eq!(
+        refused("lacp_rate", "fast"),
+        r#"bond option "lacp_rate" exists in Linux or Open vSwitch but is not supported by this version"#
+    );
+    assert_eq!(
+        refused("mode", "7"),
+        r#"bond option mode: "7" is not a valid value; allowed: active-backup (1), balance-xor (2)"#
+    );
+    assert_eq!(
+        refused("mode", "4"),
+        "bond option mode: 802.3ad exists in Linux but is not supported by this version; \
+         allowed: active-backup (1), balance-xor (2)"
+    );
+    assert_eq!(
+        refused("xmit_hash_policy", "layer3+4"),
+        "bond option xmit_hash_policy: layer3+4 exists in Linux but is not supported by this version; \
+         allowed: layer2 (0)"
+    );
+    assert_eq!(
+        refused("updelay", "2147483648"),
+        r#"bond option updelay: "2147483648" is not a valid value; allowed: 0-2147483647 (milliseconds)"#
+    );
+    assert!(refused("use_carrier", "0").contains("carrier is always watched"));
+    assert!(refused("active_slave", "eth1").contains("vsctl bond/set-active-member"));
+}
+
+#[test]
+fn wrong_values_change_nothing() {
+    for (key, value) in [
+        ("mode", ""),
+        ("mode", "Active-Backup"),
+        ("mode", "01"),
+        ("miimon", ""),
+        ("miimon", "+5"),
+        ("miimon", "-1"),
+        ("miimon", "1.5"),
+        ("miimon", "99999999999999999999"),
+        ("updelay", "1s"),
+        ("primary_reselect", "3"),
+        ("all_slaves_active", "2"),
+        ("use_carrier", "2"),
+        ("primary", "a/b"),
+        ("primary", "two words"),
+        ("primary", ".."),
+        ("primary", "sixteen-letters-"),
+    ] {
+        let mut options = BondOptions { miimon: 5, ..BondOptions::default() };
+        let before = options.clone();
+        assert!(options.set(key, value).is_err(), "{key}={value}");
+        assert_eq!(options, before);
+    }
+}
+
+#[test]
+fn default_is_a_word_but_for_primary() {
+    let mut options = BondOptions::default();
+    for (key, value) in [("mode", "2"), ("miimon", "100"), ("updelay", "5"), ("primary_reselect", "2")] {
+        options.set(key, value).unwrap();
+        options.set(key, "default").unwrap();
+    }
+    assert_eq!(options, BondOptions::default());
+    assert_eq!(set("primary", "default").unwrap().primary.as_deref(), Some("default"));
+}
+
+#[test]
+fn what_differs_is_listed_and_the_mode_always() {
+    let mut options = BondOptions::default();
+    assert_eq!(options.to_string(), "mode=active-backup");
+    for (key, value) in [("primary", "eth1"), ("miimon", "100"), ("updelay", "0")] {
+        options.set(key, value).unwrap();
+    }
+    assert_eq!(options.to_string(), "mode=active-backup miimon=100 primary=eth1");
+    options.set("primary", "").unwrap();
+    assert_eq!((options.primary.as_deref(), options.get("primary")), (None, Ok(String::new())));
+}
+
+#[test]
+fn a_primary_needs_a_mode_that_has_one() {
+    let mut options = set("primary", "eth1").unwrap();
+    assert_eq!(options.check(), Ok(()));
+    options.set("mode", "balance-xor").unwrap();
+    assert_eq!(
+        options.check().unwrap_err().to_string(),
+        "bond option primary is not supported in mode balance-xor; clear it (primary=) or choose another mode"
+    );
+}
+
+/// Linux: updelay 250 at miimon 100 is 200; at miimon 0 it is refused there and exact here.
+#[test]
+fn delays_are_multiples_of_miimon() {
+    let mut options = BondOptions { updelay: 250, downdelay: 99, ..BondOptions::default() };
+    assert_eq!((options.updelay().as_millis(), options.downdelay().as_millis()), (250, 99));
+    assert!(options.warnings().is_empty());
+    options.miimon = 100;
+    assert_eq!((options.updelay().as_millis(), options.downdelay().as_millis()), (200, 0));
+    let [up, down] = &options.warnings()[..] else { panic!() };
+    assert!(up.starts_with(
+        "bond option updelay: 250 ms is not a multiple of miimon (100 ms), rounded down to 200"
+    ));
+    assert!(down.contains("rounded down to 0 ms"));
+    options.miimon = 50;
+    assert_eq!(options.updelay().as_millis(), 250, "what was asked for is remembered");
+}
+
+proptest! {
+    /// What is printed can be read again; arbitrary text never panics.
+    #[test]
+    fn text_round_trip(words in proptest::collection::vec((0..OPTIONS.len(), "[0-9a-z+-]{0,12}"), 0..20)) {
+        let mut options = BondOptions::default();
+        for (option, value) in words {
+            let _ = options.set(OPTIONS[option].name, &value);
+        }
+        let mut again = BondOptions::default();
+        for (name, value) in options.changed_entries() {
+            again.set(name, &value).unwrap();
+        }
+        prop_assert_eq!(&again, &options);
+        let mut all = BondOptions::default();
+        for (name, value) in options.entries() {
+            all.set(name, &value).unwrap();
+        }
+        prop_assert_eq!(all, options);
+    }
+
+    #[test]
+    fn any_text_is_answered(key in "\\PC*", value in "\\PC*") {
+        let _ = BondOptions::default().set(&key, &value);
+    }
+}

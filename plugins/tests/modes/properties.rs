@@ -1,0 +1,223 @@
+//! Whatever happens to a bond, in whatever order: what its plan, admissions, carrier and events must always be.
+
+use core::time::Duration;
+
+use bond_port::{Bond, BondEvent, LinkReport, LinkState};
+use forwarding::ids::DeviceId;
+use forwarding::tables::{Admission, TransmitPlan};
+use proptest::prelude::*;
+
+use crate::rig::{mac, ms, name, options};
+
+const NAMES: usize = 4;
+
+#[derive(Debug, Clone)]
+enum Op {
+    Add(usize),
+    Remove(usize),
+    Link {
+        member: usize,
+        device: u16,
+        up: bool,
+    },
+    Gone(usize),
+    Pass(u64),
+    /// The deadline is met late by this many milliseconds.
+    Late(u64),
+    SetActive(usize),
+    Restore(usize),
+    Options(&'static str),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let words = prop_oneof![
+        Just("mode=1"),
+        Just("mode=1 primary=eth1"),
+        Just("mode=1 primary=eth2 primary_reselect=better updelay=300"),
+        Just("mode=1 primary=eth0 primary_reselect=failure downdelay=200"),
+        Just("mode=1 all_slaves_active=1 updelay=700 downdelay=700"),
+        Just("mode=2"),
+        Just("mode=2 miimon=100 updelay=350 downdelay=250"),
+    ];
+    prop_oneof![
+        2 => (0..NAMES).prop_map(Op::Add),
+        1 => (0..NAMES).prop_map(Op::Remove),
+        8 => (0..NAMES, 0..2u16, any::<bool>())
+            .prop_map(|(member, n, up)| Op::Link { member, device: member as u16 + 100 * n, up }),
+        1 => (0..NAMES).prop_map(Op::Gone),
+        3 => (0..1500u64).prop_map(Op::Pass),
+        2 => (0..100u64).prop_map(Op::Late),
+        2 => (0..NAMES).prop_map(Op::SetActive),
+        1 => (0..NAMES).prop_map(Op::Restore),
+        2 => words.prop_map(Op::Options),
+    ]
+}
+
+/// What a follower of the events believes.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Told {
+    carrier: bool,
+    active: Option<String>,
+}
+
+struct World {
+    bond: Bond,
+    now: Duration,
+    told: Told,
+    revision: u64,
+    seen: (TransmitPlan, Vec<(Option<DeviceId>, Admission)>),
+}
+
+impl World {
+    fn new() -> Self {
+        let options = options("mode=1");
+        let bond = Bond::new("bond0", options.clone(), plugins::balancer(options.mode));
+        let seen = (bond.plan().clone(), Vec::new());
+        Self { bond, now: ms(0), told: Told::default(), revision: 0, seen }
+    }
+
+    fn apply(&mut self, op: &Op) {
+        let now = self.now;
+        match op {
+            Op::Add(member) => drop(self.bond.add_member(now, &name(*member))),
+            Op::Remove(member) => drop(self.bond.remove_member(now, &name(*member))),
+            Op::Link { member, device, up } => {
+                let report = LinkReport {
+                    device: DeviceId(*device),
+                    up: *up,
+                    speed_mbps: Some(1_000),
+                    full_duplex: None,
+                    mac: mac(*member),
+                };
+                self.bond.handle_link(now, &name(*member), Some(report));
+            }
+            Op::Gone(member) => self.bond.handle_link(now, &name(*member), None),
+            Op::Pass(time) => {
+                let end = now + ms(*time);
+                while let Some(deadline) = self.bond.next_deadline().filter(|deadline| *deadline <= end) {
+                    self.timeout(deadline.max(self.now));
+                }
+                self.now = end;
+            }
+            Op::Late(late) => {
+                if let Some(deadline) = self.bond.next_deadline() {
+                    self.timeout(deadline.max(now) + ms(*late));
+                }
+            }
+            Op::SetActive(member) => {
+                let up = self.bond.member(&name(*member)).is_some_and(|member| member.is_up());
+                let set = self.bond.set_active_member(now, &name(*member));
+                assert_eq!(set.is_ok(), up && self.bond.options().mode.has_active_member());
+                if set.is_ok() {
+                    assert_eq!(self.bond.active(), Some(&*name(*member)));
+                }
+            }
+            Op::Restore(member) => self.bond.restore_active(&name(*member)),
+            Op::Options(words) => {
+                let options = options(words);
+                let other = options.mode != self.bond.options().mode;
+                let balancer = other.then(|| plugins::balancer(options.mode));
+                self.bond.reconfigure(now, options, balancer);
+            }
+        }
+    }
+
+    fn timeout(&mut self, now: Duration) {
+        self.now = now;
+        self.bond.handle_timeout(now);
+        assert!(self.bond.next_deadline().is_none_or(|deadline| deadline > now), "the daemon would spin");
+        self.check();
+    }
+
+    fn check(&mut self) {
+        let bond = &mut self.bond;
+        let members = bond.members();
+        let usable: Vec<DeviceId> = members
+            .iter()
+            .filter(|member| member.link().is_usable())
+            .map(|member| member.device().expect("a usable member has a device"))
+            .collect();
+        let planned: Vec<DeviceId> = match bond.plan() {
+            TransmitPlan::Drop(_) => Vec::new(),
+            TransmitPlan::One(device) => vec![*device],
+            TransmitPlan::Buckets { table, .. } => table.to_vec(),
+        };
+        assert!(planned.iter().all(|device| usable.contains(device)), "{planned:?} of {usable:?}");
+        assert_eq!(bond.carrier(), !planned.is_empty());
+        if members.iter().any(|member| member.is_up()) {
+            assert!(bond.carrier(), "a member that is up carries");
+        }
+        assert!(
+            bond.carrier() || members.iter().all(|member| member.link() != LinkState::GoingBack),
+            "updelay is skipped when there is nothing else"
+        );
+
+        let active = bond.active().map(|active| bond.member(active).expect("the active one is a member"));
+        match bond.plan() {
+            TransmitPlan::One(device) => {
+                let active = active.expect("One means there is an active member");
+                assert_eq!(active.device(), Some(*device));
+                assert!(matches!(active.admission(), Admission::All | Admission::AllButReflected));
+            }
+            _ => assert!(active.is_none()),
+        }
+        for member in members {
+            match member.link() {
+                LinkState::Down => assert_eq!(member.admission(), Admission::Nothing),
+                LinkState::GoingDown => assert_ne!(member.admission(), Admission::Grace),
+                LinkState::GoingBack | LinkState::Up => {}
+            }
+        }
+        let names: Vec<&str> = members.iter().map(|member| member.name()).collect();
+        let of = |member: &str| members.iter().find(|known| known.name() == member).unwrap().admission();
+        assert!(names.iter().all(|member| bond.admission(member) == of(member)));
+
+        let devices = members.iter().map(|member| (member.device(), member.admission())).collect();
+        let seen = (bond.plan().clone(), devices);
+        if seen != self.seen {
+            assert!(bond.revision() > self.revision, "a change that nobody would notice");
+        }
+        self.revision = bond.revision();
+        self.seen = seen;
+
+        while let Some(event) = bond.poll_event() {
+            match event {
+                BondEvent::CarrierChanged(carrier) => {
+                    assert_ne!(self.told.carrier, carrier);
+                    self.told.carrier = carrier;
+                }
+                BondEvent::ActiveChanged { old, new, .. } => {
+                    assert_eq!(self.told.active, old);
+                    assert_ne!(old, new);
+                    self.told.active = new;
+                }
+                BondEvent::Announce { member } => assert_eq!(*bond.plan(), TransmitPlan::One(member)),
+                BondEvent::MemberLink { from, to, .. } => assert_ne!(from, to),
+            }
+        }
+        let now_so = Told { carrier: bond.carrier(), active: bond.active().map(str::to_owned) };
+        assert_eq!(self.told, now_so);
+        let status = bond.status(self.now);
+        assert_eq!(
+            status.members.iter().filter(|member| member.active).count(),
+            usize::from(bond.active().is_some())
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn a_bond_keeps_its_promises(ops in proptest::collection::vec(op(), 1..60)) {
+        let mut world = World::new();
+        for op in &ops {
+            world.apply(op);
+            world.check();
+        }
+        // Left alone, a bond comes to rest.
+        world.apply(&Op::Pass(10_000));
+        world.check();
+        prop_assert_eq!(world.bond.next_deadline(), None);
+    }
+}
