@@ -1,9 +1,34 @@
 //! The bounded MAC learning table of one bridge.
+//!
+//! A fixed array of buckets of four slots; each address may stand in two buckets and goes to the emptier one. Nothing
+//! is ever moved, so a reader looks at no more than two cache lines, and there are three slots for each entry that the
+//! table may hold, so that two full buckets are rare.
+//!
+//! Workers share the table by `&self`. There is no lock: a slot's value word is its owner, and every change of it is a
+//! compare-and-swap, so whoever loses a race looks again. In steady state nobody writes: an entry is refreshed once
+//! in a tick.
+//!
+//! # Fairness
+//! A full table learns only by evicting, and evicts from the port that holds the most entries. A port that is itself
+//! the heaviest evicts its own oldest entry in reach or is refused. So an address flood on one port can't push out
+//! the addresses of others.
 
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize};
 use core::time::Duration;
 
 use crate::ids::PortId;
 use crate::mac::MacAddr;
+use crate::vlan::MAX_VLAN;
+
+mod account;
+mod insert;
+mod place;
+mod word;
+
+use account::Account;
+use place::{Hasher, Place};
+use word::{Key, Value};
 
 /// Whole seconds since the daemon's start, modulo 65536: the resolution of ageing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,14 +39,17 @@ impl Tick {
     pub fn at(now: Duration) -> Self {
         Self(now.as_secs() as u16)
     }
+
+    /// Ticks from `self` to `now`, 0..=32767. A `self` of up to 32768 ticks after `now` counts as now: another thread
+    /// has a later clock.
+    #[inline]
+    pub fn age(self, now: Self) -> u16 {
+        (now.0.wrapping_sub(self.0) as i16).max(0) as u16
+    }
 }
 
 /// A MAC seen on its local port at most this many ticks ago that arrives on a bond is a reflection.
 pub const REFLECTION_TICKS: u16 = 2;
-
-/// STUB
-#[derive(Debug)]
-pub struct Fdb;
 
 /// Settings of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +60,13 @@ pub struct FdbConfig {
     pub ageing: u16,
     /// Secret of the hash, so that nobody outside can aim at one set.
     pub seed: u64,
+}
+
+impl FdbConfig {
+    /// Highest capacity.
+    pub const MAX_CAPACITY: usize = 1 << 20;
+    /// Longest ageing time in seconds: half of what a [`Tick`] can count.
+    pub const MAX_AGEING: u16 = i16::MAX as u16;
 }
 
 /// One entry, as shown to people.
@@ -46,3 +81,253 @@ pub struct Entry {
     /// Seconds since it was last seen as a source.
     pub age: u16,
 }
+
+/// What became of a source address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learned {
+    /// Known there already.
+    Refreshed,
+    /// A new entry.
+    New,
+    /// Known at another port before.
+    Moved {
+        /// The port where it was.
+        from: PortId,
+    },
+    /// Not learned: the table is full and fairness forbids evicting for this port.
+    Full,
+}
+
+/// Sizes and counts of a table since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FdbStats {
+    /// Entries now, expired ones that no sweep removed included.
+    pub entries: usize,
+    /// Most entries.
+    pub capacity: usize,
+    /// New entries.
+    pub learned: u64,
+    /// Entries that aged out.
+    pub expired: u64,
+    /// Entries that made room for others.
+    pub evicted: u64,
+    /// Entries that changed their port.
+    pub moved: u64,
+    /// Addresses that were not learned because the table was full.
+    pub refused: u64,
+}
+
+const WAYS: usize = 4;
+
+/// One cache line.
+#[derive(Default)]
+#[repr(align(64))]
+struct Bucket {
+    keys: [AtomicU64; WAYS],
+    values: [AtomicU64; WAYS],
+}
+
+/// Names a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    bucket: usize,
+    way: usize,
+}
+
+fn slots_of(bucket: usize) -> impl Iterator<Item = Slot> {
+    (0..WAYS).map(move |way| Slot { bucket, way })
+}
+
+/// A bounded table of (VLAN, MAC) -> port, shared by all workers.
+pub struct Fdb {
+    buckets: Box<[Bucket]>,
+    hasher: Hasher,
+    ageing: AtomicU16,
+    seed: u64,
+    account: Account,
+    /// Where the search for an entry to evict goes on.
+    probe: AtomicUsize,
+}
+
+impl Fdb {
+    /// An empty table; allocates all it will ever need (48 octets per entry of capacity, and 16 KiB). Settings outside
+    /// their ranges are brought into them; [`Self::config`] tells what is in force.
+    pub fn new(config: FdbConfig) -> Self {
+        let capacity = config.capacity.clamp(1, FdbConfig::MAX_CAPACITY);
+        let buckets: Box<[Bucket]> = (0..(capacity * 3).div_ceil(WAYS)).map(|_| Bucket::default()).collect();
+        let fdb = Self {
+            hasher: Hasher::new(config.seed, buckets.len()),
+            buckets,
+            ageing: AtomicU16::new(1),
+            seed: config.seed,
+            account: Account::new(capacity),
+            probe: AtomicUsize::new(0),
+        };
+        fdb.set_ageing(config.ageing);
+        fdb
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> FdbConfig {
+        FdbConfig { capacity: self.account.capacity, ageing: self.ageing.load(Relaxed), seed: self.seed }
+    }
+
+    /// Changes the ageing time (seconds, brought into 1..=32767) for all entries at once.
+    pub fn set_ageing(&self, seconds: u16) {
+        self.ageing.store(seconds.clamp(1, FdbConfig::MAX_AGEING), Relaxed);
+    }
+
+    /// Sizes and counts.
+    pub fn stats(&self) -> FdbStats {
+        self.account.stats()
+    }
+
+    /// The port behind which an address is. An entry older than the ageing time is not there, swept or not.
+    #[inline]
+    pub fn lookup(&self, vlan: u16, mac: MacAddr, now: Tick) -> Option<PortId> {
+        let (_, value) = self.find(&self.place(vlan, mac))?;
+        (!self.is_expired(value, now)).then(|| value.port())
+    }
+
+    /// The entry of an address, if it has not aged out.
+    pub fn entry(&self, vlan: u16, mac: MacAddr, now: Tick) -> Option<Entry> {
+        let (_, value) = self.find(&self.place(vlan, mac))?;
+        self.show(Key::new(vlan, mac), value, now)
+    }
+
+    /// Notes that `mac` was seen as a source on `port` in `vlan` (0..=4094). Group addresses and zero are refused.
+    #[inline]
+    pub fn learn(&self, vlan: u16, mac: MacAddr, port: PortId, now: Tick) -> Learned {
+        let learnable = mac.is_valid_source() && vlan <= MAX_VLAN;
+        debug_assert!(learnable, "{mac} in VLAN {vlan} can't be learned");
+        if !learnable {
+            return self.account.refuse();
+        }
+        let place = self.place(vlan, mac);
+        match self.find(&place) {
+            Some((_, value)) if value.port() == port && value.seen().age(now) == 0 => Learned::Refreshed,
+            _ => self.write(&place, port, now),
+        }
+    }
+
+    /// Removes the expired entries of the `part`-th of `parts` equal shares of the table and says how many. The whole
+    /// table must be swept at least once in 9 hours, so that ticks can't come round; once in ageing / 2 keeps
+    /// the table and its counts free of the dead.
+    pub fn sweep(&self, now: Tick, part: usize, parts: usize) -> usize {
+        let len = self.buckets.len();
+        let bound = |part: usize| (len.saturating_mul(part) / parts.max(1)).min(len);
+        let buckets = bound(part)..bound(part.saturating_add(1)).max(bound(part));
+        let expired = self.remove_if(buckets, |value| self.is_expired(value, now));
+        self.account.expired(expired as u64);
+        expired
+    }
+
+    /// All entries that have not aged out, by VLAN and address. While others learn, it is not a picture of one moment.
+    pub fn entries(&self, now: Tick) -> Vec<Entry> {
+        let mut entries: Vec<_> =
+            (0..self.buckets.len()).flat_map(slots_of).filter_map(|slot| self.read(slot, now)).collect();
+        entries.sort_unstable_by_key(|entry| (entry.vlan, entry.mac));
+        entries.dedup_by_key(|entry| (entry.vlan, entry.mac));
+        entries
+    }
+
+    /// Forgets all addresses behind a port and says how many. An executor that still has tables with the port may
+    /// learn anew: call it when none has any more.
+    pub fn remove_port(&self, port: PortId) -> usize {
+        self.remove_if(0..self.buckets.len(), |value| value.port() == port)
+    }
+
+    /// Forgets everything and says how many entries that were.
+    pub fn flush(&self) -> usize {
+        self.remove_if(0..self.buckets.len(), |_| true)
+    }
+
+    #[inline]
+    fn place(&self, vlan: u16, mac: MacAddr) -> Place {
+        self.hasher.place(Key::new(vlan, mac))
+    }
+
+    #[inline]
+    fn is_expired(&self, value: Value, now: Tick) -> bool {
+        value.seen().age(now) > self.ageing.load(Relaxed)
+    }
+
+    /// The slot that holds the key, and its value.
+    #[inline]
+    fn find(&self, place: &Place) -> Option<(Slot, Value)> {
+        for bucket in place.buckets {
+            let line = &self.buckets[bucket];
+            for way in 0..WAYS {
+                // Acquire on the key: a value loaded later is not older than the one its writer claimed.
+                if line.keys[way].load(Acquire) == place.key.0 {
+                    let value = Value(line.values[way].load(Acquire));
+                    if value.belongs_to(place.digest) {
+                        return Some((Slot { bucket, way }, value));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn key(&self, slot: Slot) -> &AtomicU64 {
+        &self.buckets[slot.bucket].keys[slot.way]
+    }
+
+    #[inline]
+    fn value(&self, slot: Slot) -> Value {
+        Value(self.buckets[slot.bucket].values[slot.way].load(Acquire))
+    }
+
+    /// Changes a slot's value if it still is `old`.
+    #[inline]
+    fn swap(&self, slot: Slot, old: Value, new: Value) -> bool {
+        let value = &self.buckets[slot.bucket].values[slot.way];
+        value.compare_exchange(old.0, new.0, Release, Relaxed).is_ok()
+    }
+
+    /// The entry in a slot, if key and value belong together.
+    fn read(&self, slot: Slot, now: Tick) -> Option<Entry> {
+        let key = Key(self.key(slot).load(Acquire));
+        let value = self.value(slot);
+        if !value.belongs_to(self.hasher.place(key).digest) {
+            return None;
+        }
+        self.show(key, value, now)
+    }
+
+    fn show(&self, key: Key, value: Value, now: Tick) -> Option<Entry> {
+        let entry =
+            Entry { vlan: key.vlan(), mac: key.mac(), port: value.port(), age: value.seen().age(now) };
+        (!self.is_expired(value, now)).then_some(entry)
+    }
+
+    fn remove_if(&self, buckets: core::ops::Range<usize>, doomed: impl Fn(Value) -> bool) -> usize {
+        buckets.flat_map(slots_of).filter(|slot| self.remove_slot_if(*slot, &doomed)).count()
+    }
+
+    /// Frees the slot if its value is valid and doomed, even if it is being refreshed at the same time.
+    fn remove_slot_if(&self, slot: Slot, doomed: impl Fn(Value) -> bool) -> bool {
+        loop {
+            let value = self.value(slot);
+            if !value.is_valid() || !doomed(value) {
+                return false;
+            }
+            if self.swap(slot, value, Value::FREE) {
+                self.account.leave(value.port());
+                self.account.release();
+                return true;
+            }
+        }
+    }
+}
+
+impl core::fmt::Debug for Fdb {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Fdb").field("ageing", &self.ageing).field("stats", &self.stats()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

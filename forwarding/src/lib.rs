@@ -14,8 +14,10 @@
 //! - [`tables`]: what the control thread compiles and executors read
 //! - [`pipeline`]: the decision about one frame
 //! - [`drop_reason`]: every reason for which a frame is dropped
+//! - [`announce`]: frames that tell the network where a MAC is
 #![forbid(unsafe_code)]
 
+pub mod announce;
 pub mod drop_reason;
 pub mod fdb;
 pub mod flow_hash;
