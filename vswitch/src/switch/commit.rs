@@ -224,7 +224,7 @@ impl Switch {
                 let _ = bond.add_member(now, new);
             }
             if *bond.options() != options[&name] {
-                let mode = (bond.options().mode != options[&name].mode).then(|| plugins::make(options[&name].mode));
+                let mode = (bond.options().mode != options[&name].mode).then(|| plugins::balancer(options[&name].mode));
                 bond.reconfigure(now, options[&name].clone(), mode);
             }
             for member in members {
@@ -280,7 +280,7 @@ fn bond_options(model: &Model) -> Result<BTreeMap<String, BondOptions>, String> 
 }
 
 fn new_bond(now: Duration, name: &str, wanted: &model::Bond, options: &BondOptions) -> Bond {
-    let mut bond = Bond::new(name, options.clone(), plugins::make(options.mode));
+    let mut bond = Bond::new(name, options.clone(), plugins::balancer(options.mode));
     for member in &wanted.members {
         // The model has no member twice.
         let _ = bond.add_member(now, member);

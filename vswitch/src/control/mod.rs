@@ -1,0 +1,159 @@
+//! The control thread: one loop over netlink, RPC, the saver, signals and timers.
+//!
+//! Between two turns of the loop nothing is waited for but the workers' taking over of new tables (microseconds, bounded),
+//! so that timers and link events are served in time whatever disks and clients do.
+
+mod connections;
+mod transactions;
+
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use self::connections::Connections;
+use self::transactions::Transactions;
+use crate::netlink::monitor::{LinkEvent, LinkMonitor};
+use crate::rpc::listener::Listener;
+use crate::saver::Saver;
+use crate::switch::Switch;
+
+const NETLINK: Token = Token(0);
+const LISTENER: Token = Token(1);
+const SIGNALS: Token = Token(2);
+const SAVER: Token = Token(3);
+/// Connections have this and higher tokens.
+const FIRST_CONNECTION: usize = 4;
+
+/// Everything the control thread works with.
+#[derive(Debug)]
+pub struct Control {
+    epoch: Instant,
+    poll: Poll,
+    monitor: LinkMonitor,
+    signals: UnixStream,
+    switch: Switch,
+    connections: Connections,
+    transactions: Transactions,
+}
+
+impl Control {
+    /// Takes everything it needs; `epoch` is what `now` counts from. `signals` becomes readable when the daemon is to
+    /// stop.
+    ///
+    /// # Errors
+    /// The kernel refuses to watch one of the descriptors, or a thread.
+    pub fn new(
+        epoch: Instant,
+        switch: Switch,
+        monitor: LinkMonitor,
+        listener: Listener,
+        signals: UnixStream,
+        state: std::path::PathBuf,
+    ) -> anyhow::Result<Self> {
+        let poll = Poll::new().context("epoll")?;
+        let waker = Arc::new(Waker::new(poll.registry(), SAVER)?);
+        let saver = Saver::start(state, waker).context("thread for the state file")?;
+        for (token, fd) in [
+            (NETLINK, std::os::fd::AsFd::as_fd(&monitor.fd()).as_raw_fd()),
+            (LISTENER, listener.as_raw_fd()),
+            (SIGNALS, signals.as_raw_fd()),
+        ] {
+            watch(&poll, token, fd)?;
+        }
+        let connections = Connections::new(listener, poll.registry().try_clone()?, FIRST_CONNECTION);
+        Ok(Self { epoch, poll, monitor, signals, switch, connections, transactions: Transactions::new(saver) })
+    }
+
+    /// Runs until a signal says stop; then the devices are given back and the state is saved.
+    ///
+    /// # Errors
+    /// The event loop itself fails.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        let mut events = Events::with_capacity(256);
+        loop {
+            let timeout = self.switch.next_deadline().map(|at| at.saturating_sub(self.epoch.elapsed()));
+            match self.poll.poll(&mut events, timeout.map(ceil_to_millisecond)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error).context("epoll"),
+            }
+            // Links first: they decide about traffic, everything else can wait its turn.
+            if events.iter().any(|event| event.token() == NETLINK) {
+                self.read_links();
+            }
+            for event in &events {
+                match event.token() {
+                    NETLINK => {}
+                    LISTENER => self.connections.accept(),
+                    SIGNALS => {
+                        if self.stop_requested() {
+                            return self.stop();
+                        }
+                    }
+                    SAVER => {
+                        let now = self.epoch.elapsed();
+                        self.transactions.handle_saved(now, &mut self.switch, &mut self.connections);
+                    }
+                    token => {
+                        for (connection, call) in self.connections.handle(token) {
+                            self.transactions.submit(connection, call);
+                        }
+                    }
+                }
+            }
+            let now = self.epoch.elapsed();
+            if self.switch.next_deadline().is_some_and(|at| at <= now) {
+                self.switch.handle_timeout(now);
+            }
+            self.transactions.advance(now, &mut self.switch, &mut self.connections);
+        }
+    }
+
+    fn read_links(&mut self) {
+        let events = match self.monitor.drain() {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::error!(%error, "reading link news failed");
+                vec![LinkEvent::Resync]
+            }
+        };
+        let now = self.epoch.elapsed();
+        if events.contains(&LinkEvent::Resync) {
+            tracing::warn!("link news was lost; reading all devices");
+            match self.monitor.dump() {
+                Ok(all) => self.switch.resync_links(now, all),
+                Err(error) => tracing::error!(%error, "all devices can't be read"),
+            }
+        } else if !events.is_empty() {
+            self.switch.handle_links(now, events);
+        }
+    }
+
+    fn stop_requested(&mut self) -> bool {
+        let mut byte = [0; 16];
+        matches!(self.signals.read(&mut byte), Ok(1..))
+    }
+
+    fn stop(mut self) -> anyhow::Result<()> {
+        tracing::info!("stopping");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.transactions.finish(self.epoch.elapsed(), &mut self.switch, &mut self.connections);
+        self.switch.shut_down();
+        Ok(())
+    }
+}
+
+fn watch(poll: &Poll, token: Token, fd: RawFd) -> anyhow::Result<()> {
+    poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE).context("epoll")
+}
+
+/// epoll counts milliseconds and mio rounds down; a timer that is woken too early would spin.
+fn ceil_to_millisecond(timeout: Duration) -> Duration {
+    timeout + Duration::from_micros(999)
+}

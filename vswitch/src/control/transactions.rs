@@ -1,0 +1,153 @@
+//! Commands, one after the other: checked, prepared, saved, committed, answered.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::connections::{Call, ConnectionId, Connections};
+use crate::saver::Saver;
+use crate::switch::{Moment, Prepared, Switch};
+use crate::transaction::{self, Action, Outcome, Reply};
+
+/// The commands that wait, and the one whose model is being saved.
+#[derive(Debug)]
+pub(super) struct Transactions {
+    saver: Saver,
+    waiting: VecDeque<(ConnectionId, Call)>,
+    saving: Option<Saving>,
+}
+
+/// A transaction that needs only the disk's word.
+#[derive(Debug)]
+struct Saving {
+    connection: ConnectionId,
+    prepared: Prepared,
+    answer: Answer,
+}
+
+/// What is to be answered when everything is done.
+#[derive(Debug)]
+struct Answer {
+    replies: Vec<Reply>,
+    warnings: Vec<String>,
+    actions: Vec<Action>,
+}
+
+impl Transactions {
+    pub(super) fn new(saver: Saver) -> Self {
+        Self { saver, waiting: VecDeque::new(), saving: None }
+    }
+
+    /// Puts a call at the end of the queue.
+    pub(super) fn submit(&mut self, connection: ConnectionId, call: Call) {
+        self.waiting.push_back((connection, call));
+    }
+
+    /// Begins what can be begun: the next calls, and the saving of hints.
+    pub(super) fn advance(&mut self, now: Duration, switch: &mut Switch, connections: &mut Connections) {
+        while !self.saver.is_busy() {
+            if switch.is_unsaved() {
+                switch.mark_saved();
+                self.saver.begin(switch.model().clone());
+                return;
+            }
+            let Some((connection, call)) = self.waiting.pop_front() else { return };
+            self.begin(now, switch, connections, connection, call);
+        }
+    }
+
+    fn begin(
+        &mut self,
+        now: Duration,
+        switch: &mut Switch,
+        connections: &mut Connections,
+        connection: ConnectionId,
+        call: Call,
+    ) {
+        let mut moment = Moment { switch, now };
+        let outcome = match transaction::execute(switch.model(), &mut moment, &call.requests) {
+            Ok(outcome) => outcome,
+            Err(error) => return connections.refuse(connection, Some(error.index), &error.message),
+        };
+        let Outcome { model, replies, warnings, actions } = outcome;
+        let answer = Answer { replies, warnings, actions };
+        if call.dry_run {
+            return connections.answer(connection, &answer.replies, &answer.warnings);
+        }
+        if model == *switch.model() {
+            return finish(now, switch, connections, connection, answer);
+        }
+        match switch.prepare(model) {
+            Ok(prepared) => {
+                self.saver.begin(prepared.model().clone());
+                self.saving = Some(Saving { connection, prepared, answer });
+            }
+            Err(message) => connections.refuse(connection, None, &message),
+        }
+    }
+
+    /// The saver has finished.
+    pub(super) fn handle_saved(&mut self, now: Duration, switch: &mut Switch, connections: &mut Connections) {
+        if let Some(result) = self.saver.poll_result() {
+            self.saved(now, switch, connections, result);
+        }
+    }
+
+    fn saved(
+        &mut self,
+        now: Duration,
+        switch: &mut Switch,
+        connections: &mut Connections,
+        result: Result<(), String>,
+    ) {
+        match (self.saving.take(), result) {
+            (Some(saving), Ok(())) => {
+                switch.commit(now, saving.prepared);
+                finish(now, switch, connections, saving.connection, saving.answer);
+            }
+            (Some(saving), Err(error)) => {
+                connections.refuse(saving.connection, None, &format!("{error}; nothing was changed"));
+            }
+            (None, Ok(())) => {}
+            (None, Err(error)) => tracing::error!(%error, "the active member can't be saved for the next start"),
+        }
+    }
+
+    /// Waits for the disk, and saves hints that are not saved. Calls that wait are not begun.
+    pub(super) fn finish(&mut self, now: Duration, switch: &mut Switch, connections: &mut Connections) {
+        if let Some(result) = self.saver.finish() {
+            self.saved(now, switch, connections, result);
+        }
+        if switch.is_unsaved() {
+            switch.mark_saved();
+            self.saver.begin(switch.model().clone());
+            if let Some(Err(error)) = self.saver.finish() {
+                tracing::error!(%error, "the active member can't be saved for the next start");
+            }
+        }
+    }
+}
+
+/// Carries out a transaction's actions and answers it.
+fn finish(
+    now: Duration,
+    switch: &mut Switch,
+    connections: &mut Connections,
+    connection: ConnectionId,
+    answer: Answer,
+) {
+    for action in &answer.actions {
+        match action {
+            Action::SetActiveMember { bond, member } => {
+                // Checked when the command was taken; a link may have failed since then.
+                if let Err(message) = switch.set_active_member(now, bond, member) {
+                    return connections.refuse(connection, None, &message);
+                }
+            }
+            Action::FlushFdb { bridge } => {
+                let flushed = switch.flush_fdb(bridge);
+                tracing::info!(bridge, flushed, "FDB flushed");
+            }
+        }
+    }
+    connections.answer(connection, &answer.replies, &answer.warnings);
+}
