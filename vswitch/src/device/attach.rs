@@ -1,0 +1,55 @@
+//! Making a network device a port of the switch, and giving it back as it was found. Its MAC address, MTU and addresses
+//! are never changed.
+
+use crate::netlink::NetlinkError;
+use crate::netlink::hoststack::{HostStack, Shield};
+use crate::netlink::link;
+
+/// A device that was attached: admin up, its frames kept from the host's own stack.
+#[derive(Debug)]
+#[must_use = "detach gives the device back as it was found"]
+pub struct Attached {
+    ifindex: u32,
+    was_admin_up: bool,
+    shield: Shield,
+}
+
+/// Shields the host's stack from the device, then sets it up, so that no frame slips through in between.
+///
+/// # Errors
+/// No such device, or no CAP_NET_ADMIN; the device is then as it was.
+pub fn attach(name: &str, ifindex: u32) -> Result<Attached, NetlinkError> {
+    let was_admin_up = link::get(ifindex)?.admin_up;
+    let shield = Shield::install(name, ifindex)?;
+    if !was_admin_up && let Err(error) = link::set_admin_up(ifindex, true) {
+        // The first error is the one to tell.
+        let _second = shield.remove();
+        return Err(error);
+    }
+    Ok(Attached { ifindex, was_admin_up, shield })
+}
+
+impl Attached {
+    /// How well the host's own stack is kept out.
+    pub fn host_stack(&self) -> &HostStack {
+        self.shield.state()
+    }
+
+    /// Whether the device was admin up before.
+    pub fn was_admin_up(&self) -> bool {
+        self.was_admin_up
+    }
+
+    /// Gives the device back: admin down if it was, then without shield. A device that has vanished is no error.
+    ///
+    /// # Errors
+    /// When the kernel refuses; everything that can be undone is undone even so.
+    pub fn detach(self) -> Result<(), NetlinkError> {
+        let down = if self.was_admin_up { Ok(()) } else { link::set_admin_up(self.ifindex, false) };
+        let unshielded = self.shield.remove();
+        match down {
+            Err(error) if !error.is(libc::ENODEV) => Err(error),
+            _ => unshielded,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+use super::*;
+use forwarding::vlan::TPID_8021Q;
+
+const ADDRESSES: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+
+/// Puts a header and a frame into the next slot, as the kernel would.
+fn receive(burst: &mut RxBurst, header: VirtioNetHeader, frame: &[u8], tag: Option<VlanTag>) {
+    let buffer = burst.next_buffer();
+    buffer[..10].copy_from_slice(&header.to_bytes());
+    buffer[10..10 + frame.len()].copy_from_slice(frame);
+    burst.push(10 + frame.len(), tag);
+}
+
+fn checksum_at(csum_start: u16) -> VirtioNetHeader {
+    VirtioNetHeader { flags: 1, csum_start, csum_offset: 16, ..VirtioNetHeader::default() }
+}
+
+#[test]
+fn a_tag_in_the_bytes_becomes_metadata_and_offsets_follow() {
+    let mut burst = RxBurst::new().unwrap();
+    let tagged = [&ADDRESSES[..], &[0x81, 0, 0x20, 5, 0x08, 0, 1, 2, 3]].concat();
+    receive(&mut burst, checksum_at(38), &tagged, None);
+    let frame = burst.frame(0).unwrap();
+    assert_eq!(frame.bytes, [&ADDRESSES[..], &[0x08, 0, 1, 2, 3]].concat());
+    assert_eq!(frame.tag, Some(VlanTag { tpid: TPID_8021Q, tci: 0x2005 }));
+    assert_eq!(frame.header, checksum_at(34));
+}
+
+#[test]
+fn a_metadata_tag_is_the_outermost() {
+    let mut burst = RxBurst::new().unwrap();
+    let tagged = [&ADDRESSES[..], &[0x81, 0, 0, 5, 0x08, 0, 1]].concat();
+    let outer = Some(VlanTag { tpid: 0x88a8, tci: 0 });
+    receive(&mut burst, checksum_at(38), &tagged, outer);
+    let frame = burst.frame(0).unwrap();
+    assert_eq!((frame.bytes, frame.tag, frame.header), (&tagged[..], outer, checksum_at(38)));
+}
+
+#[test]
+fn the_longest_frame_fits_and_a_longer_one_is_told() {
+    let mut burst = RxBurst::new().unwrap();
+    burst.push(10 + MAX_FRAME, None);
+    burst.push(10 + MAX_FRAME + 1, None);
+    burst.push(9, None);
+    receive(&mut burst, VirtioNetHeader::default(), &ADDRESSES, None);
+    let results: Vec<_> = burst.frames().map(|frame| frame.map(|f| f.bytes.len())).collect();
+    assert_eq!(results, [Ok(MAX_FRAME), Err(DropReason::Truncated), Err(DropReason::Runt), Ok(12)]);
+}
+
+/// What the kernel would read for each loaded message.
+fn gathered(scratch: &mut TxBurst) -> Vec<Vec<u8>> {
+    let messages = scratch.messages(0);
+    messages
+        .iter()
+        .map(|message| {
+            // SAFETY: `load` has just set the iovecs of these messages; the frames are still borrowed by the test.
+            let parts =
+                unsafe { std::slice::from_raw_parts(message.msg_hdr.msg_iov, message.msg_hdr.msg_iovlen) };
+            let parts = parts.iter().map(|part| {
+                // SAFETY: as above.
+                unsafe { std::slice::from_raw_parts(part.iov_base.cast::<u8>(), part.iov_len) }
+            });
+            parts.collect::<Vec<_>>().concat()
+        })
+        .collect()
+}
+
+#[test]
+fn frames_are_laid_out_with_header_and_tag() {
+    let bytes = [&ADDRESSES[..], &[0x08, 0, 1, 2, 3]].concat();
+    let tag = Some(VlanTag { tpid: 0x88a8, tci: 0x6064 });
+    let header = VirtioNetHeader { flags: 1 | 2 | 4, hdr_len: 54, ..checksum_at(34) };
+    let frames = [
+        TxFrame { bytes: &bytes, tag: None, header: VirtioNetHeader::default() },
+        TxFrame { bytes: &bytes[..13], tag: None, header },
+        TxFrame { bytes: &bytes, tag, header },
+    ];
+    let (mut scratch, mut report) = (TxBurst::new(), SendReport::default());
+    assert_eq!(scratch.load(frames.iter(), 1, &mut report), 2);
+    let shifted = VirtioNetHeader { flags: 1, hdr_len: 58, ..checksum_at(38) };
+    assert_eq!(
+        gathered(&mut scratch),
+        [
+            [&[0; 10], &bytes[..]].concat(),
+            [&shifted.to_bytes()[..], &ADDRESSES, &[0x88, 0xa8, 0x60, 0x64, 0x08, 0, 1, 2, 3]].concat(),
+        ]
+    );
+    scratch.count_sent(0, 2, &mut report);
+    assert_eq!((report.sent, report.bytes), (2, 17 + 21));
+    assert_eq!(report.dropped().collect::<Vec<_>>(), [(DropReason::Runt, 1)]);
+}
+
+#[test]
+fn no_more_than_a_burst_is_taken() {
+    let frame = TxFrame { bytes: &[0; 60], tag: None, header: VirtioNetHeader::default() };
+    let (mut scratch, mut report) = (TxBurst::new(), SendReport::default());
+    let mut frames = std::iter::repeat_n(frame, BURST + 3);
+    assert_eq!(scratch.load(&mut frames, 1, &mut report), BURST);
+    assert_eq!(scratch.load(&mut frames, 1, &mut report), 3);
+    assert_eq!(scratch.messages(0).len(), 3);
+}

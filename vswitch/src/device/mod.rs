@@ -1,0 +1,243 @@
+//! Devices: all packet I/O of the switch.
+//!
+//! A [`Device`] is a port's end in the kernel, either an existing network device (through a packet socket) or a TAP of
+//! our own. Both carry frames with partial checksums and GSO super-frames as they are, with a virtio header beside them,
+//! and the outermost VLAN tag as metadata. One thread receives from a device; any thread may send.
+//!
+//! - [`packet`](self): packet sockets; `tap`: TAPs; `burst`: buffers; [`attach`]: making a device a port and giving it back
+
+use std::borrow::Borrow;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use forwarding::mac::MacAddr;
+
+pub mod attach;
+mod burst;
+mod packet;
+mod region;
+mod tap;
+
+pub use burst::{BURST, MAX_FRAME, RxBurst, RxFrame, SendReport, TxBurst, TxFrame};
+
+/// Longest name of a network device, in octets (IFNAMSIZ without the final zero).
+pub const MAX_NAME: usize = 15;
+
+/// Why a device can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// No device has that name or index.
+    #[error("there is no network device \"{name}\"")]
+    NoSuchDevice {
+        /// The device.
+        name: String,
+    },
+    /// Linux would not take the name.
+    #[error("\"{name}\" can't be the name of a network device: {why}")]
+    InvalidName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Frames on the device have no Ethernet header.
+    #[error("\"{name}\" is not an Ethernet device, so it can't be a port of a switch")]
+    NotEthernet {
+        /// The device.
+        name: String,
+    },
+    /// The process may not do that.
+    #[error("no permission to use \"{name}\": this needs {capability} (run as root)")]
+    Permission {
+        /// The device.
+        name: String,
+        /// What is missing.
+        capability: &'static str,
+    },
+    /// The name of the TAP is taken.
+    #[error(
+        "\"{name}\" exists already and is not a TAP that can be taken over; remove it or choose another name"
+    )]
+    NotATap {
+        /// The device.
+        name: String,
+    },
+    /// Another process has the TAP open.
+    #[error("the TAP \"{name}\" is in use by another process")]
+    Busy {
+        /// The device.
+        name: String,
+    },
+    /// The kernel has no TAP driver.
+    #[error("/dev/net/tun is missing; load the driver with \"modprobe tun\"")]
+    NoTunDriver,
+    /// Anything else the kernel refused.
+    #[error("\"{name}\": can't {action}: {source}")]
+    System {
+        /// The device.
+        name: String,
+        /// What was being done.
+        action: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+impl DeviceError {
+    fn system(name: &str, action: &'static str, source: io::Error) -> Self {
+        Self::System { name: name.to_owned(), action, source }
+    }
+}
+
+/// Checks that Linux would take `name` for a network device (dev_valid_name()).
+///
+/// # Errors
+/// [`DeviceError::InvalidName`] with what is wrong.
+pub fn check_name(name: &str) -> Result<(), DeviceError> {
+    let why = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > MAX_NAME {
+        "it is longer than 15 octets"
+    } else if name == "." || name == ".." {
+        "it is reserved"
+    } else if name
+        .bytes()
+        .any(|b| b == b'/' || b == b':' || b == b'%' || b == 0 || b.is_ascii_whitespace() || b == 0x0b)
+    {
+        "it contains a slash, colon, percent sign or white space"
+    } else {
+        return Ok(());
+    };
+    Err(DeviceError::InvalidName { name: name.to_owned(), why })
+}
+
+fn index_of(name: &str) -> io::Result<u32> {
+    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)?;
+    Ok(rustix::net::netdevice::name_to_index(socket, name)?)
+}
+
+/// A network device that frames are received from and sent to.
+#[derive(Debug)]
+pub struct Device {
+    name: String,
+    ifindex: u32,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Packet(packet::PacketSocket),
+    Tap(tap::Tap),
+}
+
+impl Device {
+    /// Opens an existing Ethernet device for receiving and sending. The device becomes promiscuous for as long as it
+    /// is open; nothing else of it changes (see [`attach`] for the rest).
+    ///
+    /// `name` is for messages; the device is the one with the index `ifindex`.
+    ///
+    /// # Errors
+    /// No such device, no CAP_NET_RAW, not Ethernet.
+    pub fn netdev(name: &str, ifindex: u32) -> Result<Self, DeviceError> {
+        let socket = packet::PacketSocket::open(name, ifindex)?;
+        Ok(Self { name: name.to_owned(), ifindex, kind: Kind::Packet(socket) })
+    }
+
+    /// Creates a TAP, or takes over one that exists and nobody has open, with its addresses. It is persistent: it
+    /// outlives this process, so that a restarted daemon finds it, until [`Self::remove`]. The MAC address is set if it
+    /// differs. It starts with carrier, and admin down if it is new.
+    ///
+    /// # Errors
+    /// Invalid name, name taken by something that is not a TAP, TAP open elsewhere, no driver, no CAP_NET_ADMIN.
+    pub fn tap(name: &str, mac: MacAddr) -> Result<Self, DeviceError> {
+        let tap = tap::Tap::open(name, mac)?;
+        let ifindex = index_of(name).map_err(|e| DeviceError::system(name, "find its index", e))?;
+        Ok(Self { name: name.to_owned(), ifindex, kind: Kind::Tap(tap) })
+    }
+
+    /// The name it was opened by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The interface index.
+    pub fn ifindex(&self) -> u32 {
+        self.ifindex
+    }
+
+    /// Whether it is a TAP of our own.
+    pub fn is_tap(&self) -> bool {
+        matches!(self.kind, Kind::Tap(_))
+    }
+
+    /// To wait on: readable when frames wait, or when the device went down or was deleted.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match &self.kind {
+            Kind::Packet(socket) => socket.as_fd(),
+            Kind::Tap(tap) => tap.as_fd(),
+        }
+    }
+
+    /// Receives what waits, at most [`BURST`] frames, and never blocks. 0 means that nothing waits (any more): with
+    /// edge-triggered polling, call until then. Frames that can't be used count too; [`RxBurst::frame`] says why.
+    ///
+    /// # Errors
+    /// ENETDOWN once each time the device goes down or is deleted; for a deleted TAP EBADFD each time. Frames may
+    /// wait behind ENETDOWN, and after the device is up again the same [`Device`] works on; so call again until 0.
+    #[inline]
+    pub fn recv_burst(&self, burst: &mut RxBurst) -> io::Result<usize> {
+        match &self.kind {
+            Kind::Packet(socket) => socket.recv_burst(burst),
+            Kind::Tap(tap) => tap.recv_burst(burst),
+        }
+    }
+
+    /// Sends any number of frames (a slice, or an iterator that makes them as it goes) in bursts of [`BURST`], in their
+    /// order, and never blocks. A frame that the kernel refuses is counted and the next one tried.
+    #[inline]
+    pub fn send_burst<'a, F>(&self, frames: impl IntoIterator<Item = F>, scratch: &mut TxBurst) -> SendReport
+    where
+        F: Borrow<TxFrame<'a>>,
+    {
+        let mut report = SendReport::default();
+        let mut frames = frames.into_iter().peekable();
+        while frames.peek().is_some() {
+            match &self.kind {
+                Kind::Packet(socket) => {
+                    scratch.load(&mut frames, packet::FLAGS, &mut report);
+                    socket.send_loaded(scratch, &mut report);
+                }
+                Kind::Tap(tap) => {
+                    scratch.load(&mut frames, tap::FLAGS, &mut report);
+                    tap.send_loaded(scratch, &mut report);
+                }
+            }
+        }
+        report
+    }
+
+    /// Sets the carrier that the host sees on a TAP (LOWER_UP, RUNNING).
+    ///
+    /// # Errors
+    /// On anything but a TAP; or the TAP was deleted.
+    pub fn set_carrier(&self, carrier: bool) -> Result<(), DeviceError> {
+        let result = match &self.kind {
+            Kind::Tap(tap) => tap.set_carrier(carrier),
+            Kind::Packet(_) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "only a TAP's carrier is ours"))
+            }
+        };
+        result.map_err(|e| DeviceError::system(&self.name, "set its carrier", e))
+    }
+
+    /// Closes it, and lets a TAP vanish. A netdev is just closed.
+    ///
+    /// # Errors
+    /// When the kernel refuses; the TAP stays then.
+    pub fn remove(self) -> Result<(), DeviceError> {
+        match &self.kind {
+            Kind::Tap(tap) => tap.unpersist().map_err(|e| DeviceError::system(&self.name, "remove it", e)),
+            Kind::Packet(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Keeps the host's own stack from processing frames that arrive on a switched device, while packet sockets still get
+//! them: an nftables base chain on the device's ingress hook that drops everything. (Packet sockets see a frame before
+//! that hook, __netif_receive_skb_core().) In nft's words:
+//!
+//! ```text
+//! table netdev vswitch-eth1 {
+//!     chain ingress { type filter hook ingress device "eth1" priority 0; policy drop; }
+//! }
+//! ```
+//!
+//! The table outlives a killed daemon, which is wanted: the device is still a port of the switch, and the next daemon
+//! takes over without a gap.
+
+use std::fs;
+use std::path::PathBuf;
+
+use netlink_packet_route::link::LinkFlags;
+use netlink_sys::protocols::NETLINK_NETFILTER;
+
+use super::NetlinkError;
+use super::link;
+use super::socket::{Channel, append_attribute, append_message, flags};
+
+// linux/netfilter.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
+const NFPROTO_UNSPEC: u8 = 0;
+const NFPROTO_NETDEV: u8 = 5;
+const NFNL_MSG_BATCH_BEGIN: u16 = 16;
+const NFNL_MSG_BATCH_END: u16 = 17;
+const NFNL_SUBSYS_NFTABLES: u16 = 10;
+const NFT_MSG_NEWTABLE: u16 = 0;
+const NFT_MSG_DELTABLE: u16 = 2;
+const NFT_MSG_NEWCHAIN: u16 = 3;
+const NFTA_TABLE_NAME: u16 = 1;
+const NFTA_CHAIN_TABLE: u16 = 1;
+const NFTA_CHAIN_NAME: u16 = 3;
+const NFTA_CHAIN_HOOK: u16 = 4;
+const NFTA_CHAIN_POLICY: u16 = 5;
+const NFTA_CHAIN_TYPE: u16 = 7;
+const NFTA_HOOK_HOOKNUM: u16 = 1;
+const NFTA_HOOK_PRIORITY: u16 = 2;
+const NFTA_HOOK_DEV: u16 = 3;
+const NLA_F_NESTED: u16 = 1 << 15;
+const NF_NETDEV_INGRESS: u32 = 0;
+const NF_DROP: u32 = 0;
+
+/// How well the host's stack is kept out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostStack {
+    /// It processes no frame that arrives on the device.
+    Shielded,
+    /// It still sees frames, but answers no ARP and, where possible, no IPv6; the text says why, for the log.
+    Partly(String),
+}
+
+/// A shield in place. It stays when this is dropped; see [`Shield::remove`].
+#[derive(Debug)]
+#[must_use = "the shield must be removed when the device is given back"]
+pub struct Shield {
+    ifindex: u32,
+    name: String,
+    fallback: Option<Fallback>,
+    state: HostStack,
+}
+
+/// What the fallback has changed.
+#[derive(Debug)]
+struct Fallback {
+    set_noarp: bool,
+    disabled_ipv6: Option<PathBuf>,
+}
+
+impl Shield {
+    /// Puts the shield before the device, replacing one that a killed daemon left.
+    ///
+    /// # Errors
+    /// No such device, or no CAP_NET_ADMIN. A kernel without nftables is no error, but [`HostStack::Partly`].
+    pub fn install(name: &str, ifindex: u32) -> Result<Self, NetlinkError> {
+        match install_chain(name) {
+            Ok(()) => Ok(Self { ifindex, name: name.to_owned(), fallback: None, state: HostStack::Shielded }),
+            Err(error) if error.is(libc::EPERM) || error.is(libc::ENODEV) => Err(error),
+            Err(error) => Self::install_fallback(name, ifindex, &error.to_string()),
+        }
+    }
+
+    /// What there is without nftables: no ARP by IFF_NOARP, and no IPv6, unless the device has IPv6 addresses of the
+    /// administrator's, which that would take away.
+    ///
+    /// # Errors
+    /// No such device, or no CAP_NET_ADMIN.
+    pub fn install_fallback(name: &str, ifindex: u32, cause: &str) -> Result<Self, NetlinkError> {
+        let set_noarp = !link::has_flag(ifindex, LinkFlags::Noarp)?;
+        link::set_flag(ifindex, LinkFlags::Noarp, true, || format!("turn off ARP on \"{name}\""))?;
+        let disabled_ipv6 = disable_ipv6(name);
+        let ipv6 = if disabled_ipv6.is_some() { "ARP and IPv6 are" } else { "ARP is" };
+        let state = HostStack::Partly(format!(
+            "the host's own stack still sees frames that arrive on \"{name}\" ({ipv6} turned off there): {cause}; \
+             load the kernel module nf_tables"
+        ));
+        let fallback = Some(Fallback { set_noarp, disabled_ipv6 });
+        Ok(Self { ifindex, name: name.to_owned(), fallback, state })
+    }
+
+    /// How well the host's stack is kept out.
+    pub fn state(&self) -> &HostStack {
+        &self.state
+    }
+
+    /// Takes the shield away. A device that has vanished is no error.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn remove(self) -> Result<(), NetlinkError> {
+        let Some(fallback) = self.fallback else {
+            return remove_stale(&self.name);
+        };
+        if let Some(setting) = fallback.disabled_ipv6 {
+            // Gone together with the device.
+            let _vanished = fs::write(setting, "0");
+        }
+        if !fallback.set_noarp {
+            return Ok(());
+        }
+        let action = || format!("turn on ARP on \"{}\" again", self.name);
+        match link::set_flag(self.ifindex, LinkFlags::Noarp, false, action) {
+            Err(error) if !error.is(libc::ENODEV) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Removes the table that an earlier daemon may have left for a device of this name.
+///
+/// # Errors
+/// When the kernel refuses; that there is none is no error.
+pub fn remove_stale(name: &str) -> Result<(), NetlinkError> {
+    let table = table_name(name);
+    let result = transact(
+        || format!("remove the nftables table \"{table}\""),
+        |batch| {
+            batch.message(NFT_MSG_DELTABLE, 0, |m| append_text(m, NFTA_TABLE_NAME, &table));
+        },
+    );
+    match result {
+        Err(error) if error.is(libc::ENOENT) || error.is(libc::EOPNOTSUPP) => Ok(()),
+        result => result,
+    }
+}
+
+fn table_name(device: &str) -> String {
+    format!("vswitch-{device}")
+}
+
+/// One transaction: make sure there is a table, so that deleting it can't fail; delete it; make it anew with its chain.
+fn install_chain(device: &str) -> Result<(), NetlinkError> {
+    let table = table_name(device);
+    let name_table = |m: &mut Vec<u8>| append_text(m, NFTA_TABLE_NAME, &table);
+    transact(
+        || format!("make the nftables table \"{table}\""),
+        |batch| {
+            batch.message(NFT_MSG_NEWTABLE, flags::CREATE, name_table);
+            batch.message(NFT_MSG_DELTABLE, 0, name_table);
+            batch.message(NFT_MSG_NEWTABLE, flags::CREATE, name_table);
+            batch.message(NFT_MSG_NEWCHAIN, flags::CREATE, |m| {
+                append_text(m, NFTA_CHAIN_TABLE, &table);
+                append_text(m, NFTA_CHAIN_NAME, "ingress");
+                append_text(m, NFTA_CHAIN_TYPE, "filter");
+                append_attribute(m, NFTA_CHAIN_HOOK | NLA_F_NESTED, |m| {
+                    append_number(m, NFTA_HOOK_HOOKNUM, NF_NETDEV_INGRESS);
+                    append_number(m, NFTA_HOOK_PRIORITY, 0);
+                    append_text(m, NFTA_HOOK_DEV, device);
+                });
+                append_number(m, NFTA_CHAIN_POLICY, NF_DROP);
+            });
+        },
+    )
+}
+
+/// Messages that nf_tables applies all or none.
+struct Batch {
+    bytes: Vec<u8>,
+    sequence: u32,
+}
+
+impl Batch {
+    fn message(&mut self, kind: u16, more_flags: u16, body: impl FnOnce(&mut Vec<u8>)) {
+        self.sequence += 1;
+        let kind = NFNL_SUBSYS_NFTABLES << 8 | kind;
+        let flags = flags::REQUEST | flags::ACK | more_flags;
+        append_message(&mut self.bytes, kind, flags, self.sequence, |m| {
+            m.extend_from_slice(&[NFPROTO_NETDEV, 0, 0, 0]);
+            body(m);
+        });
+    }
+
+    /// Begin and end carry the subsystem's number in network byte order.
+    fn bracket(&mut self, kind: u16) {
+        self.sequence += 1;
+        append_message(&mut self.bytes, kind, flags::REQUEST, self.sequence, |m| {
+            m.extend_from_slice(&[NFPROTO_UNSPEC, 0]);
+            m.extend_from_slice(&NFNL_SUBSYS_NFTABLES.to_be_bytes());
+        });
+    }
+}
+
+fn transact(action: impl Fn() -> String, fill: impl FnOnce(&mut Batch)) -> Result<(), NetlinkError> {
+    let mut channel = Channel::open(NETLINK_NETFILTER, &[]).map_err(|source| NetlinkError {
+        action: action(),
+        source,
+        kernel_says: None,
+    })?;
+    let mut batch = Batch { bytes: Vec::new(), sequence: 0 };
+    batch.bracket(NFNL_MSG_BATCH_BEGIN);
+    fill(&mut batch);
+    let last = batch.sequence;
+    batch.bracket(NFNL_MSG_BATCH_END);
+    channel.transact(&batch.bytes, last, action, |_| {})
+}
+
+fn append_text(to: &mut Vec<u8>, kind: u16, text: &str) {
+    append_attribute(to, kind, |value| {
+        value.extend_from_slice(text.as_bytes());
+        value.push(0);
+    });
+}
+
+fn append_number(to: &mut Vec<u8>, kind: u16, number: u32) {
+    append_attribute(to, kind, |value| value.extend_from_slice(&number.to_be_bytes()));
+}
+
+/// Turns IPv6 off on the device and returns the setting to undo; `None` if that was not done.
+fn disable_ipv6(device: &str) -> Option<PathBuf> {
+    const LINK_SCOPE: &str = "20";
+    let addresses = fs::read_to_string("/proc/thread-self/net/if_inet6").ok()?;
+    // Each line: address, index, prefix length, scope, flags, device.
+    let administered = addresses.lines().any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields.get(5) == Some(&device) && fields.get(3) != Some(&LINK_SCOPE)
+    });
+    let setting = PathBuf::from(format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6"));
+    let is_on = fs::read_to_string(&setting).ok()?.trim() == "0";
+    (is_on && !administered && fs::write(&setting, "1").is_ok()).then_some(setting)
+}

@@ -1,0 +1,294 @@
+//! One network device: its state, and requests to change it (rtnetlink(7)). Requests block, for 5 s at most.
+
+use std::io;
+use std::mem::zeroed;
+
+use forwarding::mac::MacAddr;
+use netlink_packet_core::{Emitable, NlasIterator};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkHeader, LinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use rustix::net::{AddressFamily as SocketFamily, SocketType, socket};
+use std::os::fd::AsRawFd;
+
+use super::NetlinkError;
+use super::socket::{Channel, Message, append_message, flags};
+
+// Attributes of a link, linux/if_link.h.
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+
+const LINK_HEADER_LEN: usize = 16;
+
+/// A network device as the kernel describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The interface index: constant as long as the device exists.
+    pub ifindex: u32,
+    /// The name; it can change.
+    pub name: String,
+    /// The MAC address; zero for devices without a 6-octet one.
+    pub mac: MacAddr,
+    /// Longest layer-3 packet in octets.
+    pub mtu: u32,
+    /// Set up by the administrator (IFF_UP).
+    pub admin_up: bool,
+    /// Admin up, and the lower layer has a link (IFF_LOWER_UP). False for a veth whose peer is down.
+    pub carrier: bool,
+    /// The device that it is a port of (bridge, bond, ...).
+    pub master: Option<u32>,
+    /// The driver's kind for virtual devices ("veth", "tun", "bridge", ...); none for most NICs.
+    pub kind: Option<String>,
+}
+
+impl Link {
+    /// Reads an RTM_NEWLINK or RTM_DELLINK message. `None` if it is malformed, or about a bridge port (AF_BRIDGE: such
+    /// messages tell of joining and leaving a bridge, not of the device).
+    ///
+    /// Only what we want is decoded, so that a future attribute can't make a device unreadable.
+    pub(super) fn parse(payload: &[u8]) -> Option<Self> {
+        let header = LinkHeader::parse(payload).ok()?;
+        if header.interface_family != AddressFamily::Unspec {
+            return None;
+        }
+        let admin_up = header.flags.contains(LinkFlags::Up);
+        let mut link = Self {
+            ifindex: header.index,
+            name: String::new(),
+            mac: MacAddr::ZERO,
+            mtu: 0,
+            admin_up,
+            carrier: admin_up && header.flags.contains(LinkFlags::LowerUp),
+            master: None,
+            kind: None,
+        };
+        for attribute in NlasIterator::new(payload.get(LINK_HEADER_LEN..)?).flatten() {
+            let value = attribute.value();
+            let number = || value.first_chunk().map(|n| u32::from_ne_bytes(*n));
+            match attribute.kind() {
+                IFLA_IFNAME => link.name = text(value),
+                IFLA_ADDRESS => link.mac = value.try_into().map_or(MacAddr::ZERO, MacAddr),
+                IFLA_MTU => link.mtu = number()?,
+                IFLA_MASTER => link.master = number(),
+                IFLA_LINKINFO => {
+                    let mut info = NlasIterator::new(value).flatten();
+                    link.kind = info.find(|nla| nla.kind() == IFLA_INFO_KIND).map(|nla| text(nla.value()));
+                }
+                _ => {}
+            }
+        }
+        Some(link)
+    }
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value.split(|b| *b == 0).next().unwrap_or_default()).into_owned()
+}
+
+/// A RTM_GETLINK request for every device.
+pub(super) fn dump_request(sequence: u32) -> Vec<u8> {
+    request(libc::RTM_GETLINK, flags::REQUEST | flags::DUMP, sequence, &LinkMessage::default())
+}
+
+fn request(kind: u16, flags: u16, sequence: u32, link: &LinkMessage) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append_message(&mut bytes, kind, flags, sequence, |body| {
+        let start = body.len();
+        body.resize(start + link.buffer_len(), 0);
+        link.emit(&mut body[start..]);
+    });
+    bytes
+}
+
+/// The link in a message, if it is about one.
+pub(super) fn link_in(message: &Message<'_>) -> Option<Link> {
+    if message.kind == libc::RTM_NEWLINK { Link::parse(message.payload) } else { None }
+}
+
+/// One request about one device, answered or acknowledged.
+fn ask(
+    kind: u16,
+    link: &LinkMessage,
+    action: impl Fn() -> String,
+    answer: impl FnMut(Message<'_>),
+) -> Result<(), NetlinkError> {
+    let mut channel = Channel::open(NETLINK_ROUTE, &[]).map_err(|source| NetlinkError {
+        action: action(),
+        source,
+        kernel_says: None,
+    })?;
+    let sequence = channel.next_sequence();
+    let bytes = request(kind, flags::REQUEST | flags::ACK, sequence, link);
+    channel.transact(&bytes, sequence, action, answer)
+}
+
+fn message_for(ifindex: u32) -> LinkMessage {
+    let mut link = LinkMessage::default();
+    link.header.index = ifindex;
+    link
+}
+
+/// The device's present state, carrier included (read from the driver's flag, so never behind events).
+///
+/// # Errors
+/// `ENODEV` if there is none with that index.
+pub fn get(ifindex: u32) -> Result<Link, NetlinkError> {
+    get_matching(&message_for(ifindex), || format!("read the network device with index {ifindex}"))
+}
+
+/// The device of that name, `None` if there is none.
+///
+/// # Errors
+/// When the kernel can't be asked.
+pub fn find(name: &str) -> Result<Option<Link>, NetlinkError> {
+    if name.is_empty() || name.len() > crate::device::MAX_NAME {
+        return Ok(None);
+    }
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    match get_matching(&message, || format!("read the network device \"{name}\"")) {
+        Ok(link) => Ok(Some(link)),
+        Err(error) if error.is(libc::ENODEV) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn get_matching(message: &LinkMessage, action: impl Fn() -> String) -> Result<Link, NetlinkError> {
+    let mut found = None;
+    ask(libc::RTM_GETLINK, message, &action, |answer| found = link_in(&answer).or(found.take()))?;
+    found.ok_or_else(|| NetlinkError {
+        action: action(),
+        source: io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer can't be read"),
+        kernel_says: None,
+    })
+}
+
+/// Sets the device admin up or down.
+///
+/// # Errors
+/// No such device, or no CAP_NET_ADMIN.
+pub fn set_admin_up(ifindex: u32, up: bool) -> Result<(), NetlinkError> {
+    let state = if up { "up" } else { "down" };
+    set_flag(ifindex, LinkFlags::Up, up, || format!("set the network device with index {ifindex} {state}"))
+}
+
+/// Sets one interface flag on or off.
+pub(super) fn set_flag(
+    ifindex: u32,
+    flag: LinkFlags,
+    on: bool,
+    action: impl Fn() -> String,
+) -> Result<(), NetlinkError> {
+    let mut link = message_for(ifindex);
+    link.header.change_mask = flag;
+    link.header.flags = if on { flag } else { LinkFlags::empty() };
+    ask(libc::RTM_NEWLINK, &link, action, |_| {})
+}
+
+/// Whether one interface flag is set.
+pub(super) fn has_flag(ifindex: u32, flag: LinkFlags) -> Result<bool, NetlinkError> {
+    let mut set = false;
+    let action = || format!("read the network device with index {ifindex}");
+    ask(libc::RTM_GETLINK, &message_for(ifindex), action, |answer| {
+        set |= LinkHeader::parse(answer.payload).is_ok_and(|header| header.flags.contains(flag));
+    })?;
+    Ok(set)
+}
+
+/// Sets the device's MAC address.
+///
+/// # Errors
+/// No such device, an address that it can't take, a driver that must be down for it, or no CAP_NET_ADMIN.
+pub fn set_mac(ifindex: u32, mac: MacAddr) -> Result<(), NetlinkError> {
+    let mut link = message_for(ifindex);
+    link.attributes.push(LinkAttribute::Address(mac.0.to_vec()));
+    let action = || format!("set the MAC address of the network device with index {ifindex} to {mac}");
+    ask(libc::RTM_NEWLINK, &link, action, |_| {})
+}
+
+/// Sets the device's MTU (octets of layer 3).
+///
+/// # Errors
+/// No such device, a size outside its range, or no CAP_NET_ADMIN.
+pub fn set_mtu(ifindex: u32, mtu: u32) -> Result<(), NetlinkError> {
+    let mut link = message_for(ifindex);
+    link.attributes.push(LinkAttribute::Mtu(mtu));
+    ask(
+        libc::RTM_NEWLINK,
+        &link,
+        || format!("set the MTU of the network device with index {ifindex} to {mtu}"),
+        |_| {},
+    )
+}
+
+/// Speed and duplex of a device, where its driver knows them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkSpeed {
+    /// Mb/s.
+    pub mbps: Option<u32>,
+    /// Full duplex; false is half.
+    pub full_duplex: Option<bool>,
+}
+
+/// struct ethtool_cmd of linux/ethtool.h, as ETHTOOL_GSET fills it in.
+#[repr(C)]
+struct EthtoolCommand {
+    command: u32,
+    supported: u32,
+    advertising: u32,
+    speed_low: u16,
+    duplex: u8,
+    port: u8,
+    phy_address: u8,
+    transceiver: u8,
+    autonegotiation: u8,
+    mdio_support: u8,
+    max_tx_packets: u32,
+    max_rx_packets: u32,
+    speed_high: u16,
+    tp_mdix: u8,
+    tp_mdix_control: u8,
+    lp_advertising: u32,
+    reserved: [u32; 2],
+}
+
+const ETHTOOL_GSET: u32 = 1;
+const SIOCETHTOOL: libc::Ioctl = 0x8946;
+
+/// The speed and duplex of the device `name`. Unknown values are `None`: no such device, no link, or a driver that can't
+/// tell (virtio).
+pub fn speed(name: &str) -> LinkSpeed {
+    // SAFETY: plain numbers; all zero is a value of it.
+    let mut command: EthtoolCommand = unsafe { zeroed() };
+    command.command = ETHTOOL_GSET;
+    if ethtool(name, &mut command).is_err() {
+        return LinkSpeed::default();
+    }
+    let mbps = u32::from(command.speed_high) << 16 | u32::from(command.speed_low);
+    LinkSpeed {
+        // SPEED_UNKNOWN is -1, of which some drivers fill in only the low half; 0 means nothing either.
+        mbps: (mbps != u32::MAX && mbps != u32::from(u16::MAX) && mbps != 0).then_some(mbps),
+        full_duplex: match command.duplex {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        },
+    }
+}
+
+fn ethtool(name: &str, command: &mut EthtoolCommand) -> io::Result<()> {
+    let socket = socket(SocketFamily::INET, SocketType::DGRAM, None)?;
+    // SAFETY: octets and a union of plain numbers and pointers; all zero is a value of it.
+    let mut request: libc::ifreq = unsafe { zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().take(crate::device::MAX_NAME).zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_data = std::ptr::from_mut(command).cast();
+    // SAFETY: `request` is an ifreq whose data pointer leads to a live ethtool_cmd, which is what ETHTOOL_GSET fills in.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &mut request) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
