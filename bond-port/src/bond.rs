@@ -249,24 +249,21 @@ impl Bond {
     /// # Errors
     /// The mode has no active member; not a member; its link is not up.
     pub fn set_active_member(&mut self, now: Duration, member: &str) -> Result<bool, BondError> {
-        if !self.options.mode.has_active_member() {
-            return Err(BondError::NoActiveMember { bond: self.name.clone(), mode: self.options.mode });
-        }
-        let member = &self.members[self.index(member)?];
-        if !member.is_up() {
-            let link = match member.device {
-                Some(_) => member.link().to_string(),
-                None => "down (no such device)".to_owned(),
-            };
-            return Err(BondError::NotUp { bond: self.name.clone(), member: member.name.clone(), link });
-        }
-        let id = member.id;
+        let id = self.activatable(member)?;
         self.restore = None;
         if self.active.id == Some(id) {
             return Ok(false);
         }
         self.update(now, vec![Change::SetActive(id)]);
         Ok(true)
+    }
+
+    /// Whether [`Self::set_active_member`] would succeed, and change anything.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn can_activate(&self, member: &str) -> Result<bool, BondError> {
+        self.activatable(member).map(|id| self.active.id != Some(id))
     }
 
     /// The member that was active before a restart. To be called when the members have joined and before the first link
@@ -364,6 +361,21 @@ impl Bond {
             options: self.options.entries(),
             members: self.members.iter().map(member).collect(),
         }
+    }
+
+    fn activatable(&self, member: &str) -> Result<MemberId, BondError> {
+        if !self.options.mode.has_active_member() {
+            return Err(BondError::NoActiveMember { bond: self.name.clone(), mode: self.options.mode });
+        }
+        let member = &self.members[self.index(member)?];
+        if !member.is_up() {
+            let link = match member.device {
+                Some(_) => member.link().to_string(),
+                None => "down (no such device)".to_owned(),
+            };
+            return Err(BondError::NotUp { bond: self.name.clone(), member: member.name.clone(), link });
+        }
+        Ok(member.id)
     }
 
     fn index(&self, member: &str) -> Result<usize, BondError> {

@@ -55,7 +55,7 @@ impl Snapshot {
 /// The control thread's view of one worker.
 #[derive(Debug)]
 struct WorkerSeat {
-    waker: Waker,
+    waker: Arc<Waker>,
     seen: Arc<AtomicU64>,
 }
 
@@ -79,7 +79,7 @@ impl Datapath {
     }
 
     /// Adds a worker, which reports in `seen` the newest generation it works with.
-    pub fn add_worker(&mut self, waker: Waker, seen: Arc<AtomicU64>) {
+    pub fn add_worker(&mut self, waker: Arc<Waker>, seen: Arc<AtomicU64>) {
         self.workers.push(WorkerSeat { waker, seen });
     }
 

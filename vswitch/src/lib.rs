@@ -1,3 +1,30 @@
-//! x
+//! The switch: everything that does I/O, and the parts of `vswitchd` and `vsctl`.
+//!
+//! # Layout
+//! - [`device`]: packet sockets and TAPs, all packet I/O
+//! - [`netlink`]: link news and requests, the host stack's shield
+//! - [`datapath`], [`worker`], [`counters`]: published tables and the threads that forward by them
+//! - [`model`], [`state_file`], [`saver`]: the desired state and how it is kept
+//! - [`transaction`]: commands as pure changes of the model
+//! - [`switch`]: what runs now, brought into line with the model
+//! - [`announcer`]: learning frames after a failover
+//! - [`control`]: the control thread's loop
+//! - [`cli`], [`rpc`]: vsctl's grammar and the way from it to the daemon
+//! - [`settings`]: the daemon's own settings
+
+pub mod announcer;
+pub mod cli;
+//pub mod control;
+pub mod counters;
+pub mod datapath;
 pub mod device;
+pub mod model;
 pub mod netlink;
+mod random;
+//pub mod rpc;
+pub mod saver;
+//pub mod settings;
+pub mod state_file;
+pub mod switch;
+pub mod transaction;
+pub mod worker;

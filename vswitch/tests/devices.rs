@@ -358,7 +358,8 @@ fn a_tap_outlives_its_daemon_until_it_is_removed() {
         assert_eq!(tap.ifindex(), ifindex);
         assert_eq!(link::get(ifindex).unwrap().mac, other);
         assert!(ip("address show br0").contains("192.0.2.1/24"));
-        tap.remove().unwrap();
+        tap.unpersist().unwrap();
+        drop(tap);
         assert_eq!(link::find("br0").unwrap(), None);
     });
 }

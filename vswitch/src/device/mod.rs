@@ -144,7 +144,7 @@ impl Device {
     }
 
     /// Creates a TAP, or takes over one that exists and nobody has open, with its addresses. It is persistent: it
-    /// outlives this process, so that a restarted daemon finds it, until [`Self::remove`]. The MAC address is set if it
+    /// outlives this process, so that a restarted daemon finds it, until [`Self::unpersist`]. The MAC address is set if it
     /// differs. It starts with carrier, and admin down if it is new.
     ///
     /// # Errors
@@ -230,11 +230,11 @@ impl Device {
         result.map_err(|e| DeviceError::system(&self.name, "set its carrier", e))
     }
 
-    /// Closes it, and lets a TAP vanish. A netdev is just closed.
+    /// Lets a TAP vanish when the last thread that uses it has let go of it. Nothing to do for a netdev.
     ///
     /// # Errors
     /// When the kernel refuses; the TAP stays then.
-    pub fn remove(self) -> Result<(), DeviceError> {
+    pub fn unpersist(&self) -> Result<(), DeviceError> {
         match &self.kind {
             Kind::Tap(tap) => tap.unpersist().map_err(|e| DeviceError::system(&self.name, "remove it", e)),
             Kind::Packet(_) => Ok(()),

@@ -43,6 +43,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// The driver's kind for virtual devices ("veth", "tun", "bridge", ...); none for most NICs.
     pub kind: Option<String>,
+    /// What the link carries: `ARPHRD_ETHER`, `ARPHRD_LOOPBACK`, ...
+    pub link_type: u16,
 }
 
 impl Link {
@@ -65,6 +67,7 @@ impl Link {
             carrier: admin_up && header.flags.contains(LinkFlags::LowerUp),
             master: None,
             kind: None,
+            link_type: header.link_layer_type.into(),
         };
         for attribute in NlasIterator::new(payload.get(LINK_HEADER_LEN..)?).flatten() {
             let value = attribute.value();

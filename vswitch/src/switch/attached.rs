@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forwarding::ids::{MAX_DEVICES, PortId};
 
 use super::Switch;
-use super::commit::Role;
+use super::roles::Role;
 use crate::counters::DeviceCounters;
 use crate::datapath::Slot;
 use crate::device::attach::{Attached as Attachment, attach};
@@ -95,17 +95,17 @@ fn give_back(device: &Device, attachment: Option<Attachment>) {
 
 impl Switch {
     /// Whether a device is attached already and can stay for this role.
-    pub(super) fn is_attached_as(&self, name: &str, role: Role<'_>) -> bool {
-        self.attached(name).is_some_and(|attached| attached.is_internal() == role.internal.is_some())
+    pub(super) fn is_attached_as(&self, name: &str, role: &Role) -> bool {
+        self.attached(name).is_some_and(|attached| attached.is_internal() == role.is_internal())
     }
 
     /// Opens a device for a role; `None` if it doesn't exist (yet). Nothing of the switch changes.
-    pub(super) fn open(&self, name: &str, role: Role<'_>) -> Result<Option<Opened>, OpenError> {
+    pub(super) fn open(&self, name: &str, role: &Role) -> Result<Option<Opened>, OpenError> {
         if self.devices.free() == 0 {
             return Err(OpenError::TooMany { name: name.to_owned() });
         }
-        if let Some(bridge) = role.internal {
-            let device = Device::tap(name, bridge.mac)?;
+        if let Some(mac) = role.internal {
+            let device = Device::tap(name, mac)?;
             let link = link::get(device.ifindex()).ok();
             let mtu = link.as_ref().map_or(1500, |link| link.mtu);
             let usable = link.is_some_and(|link| link.admin_up);

@@ -10,6 +10,7 @@ use forwarding::ids::PortId;
 use forwarding::tables::FloodLists;
 
 use super::attached::{Attached, Opened};
+use super::roles::roles;
 use super::{Bridge, Port, Switch};
 use crate::model::{self, Model};
 
@@ -28,34 +29,6 @@ impl Prepared {
     }
 }
 
-/// What a device is used for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Role<'a> {
-    /// The logical port it belongs to.
-    pub(super) port: &'a str,
-    /// A TAP of ours with this address.
-    pub(super) internal: Option<&'a model::Bridge>,
-}
-
-/// Every device that a model names.
-pub(super) fn roles(model: &Model) -> BTreeMap<&str, Role<'_>> {
-    let mut roles = BTreeMap::new();
-    for (name, bridge) in &model.bridges {
-        roles.insert(name.as_str(), Role { port: name, internal: Some(bridge) });
-        for (port, wanted) in &bridge.ports {
-            match &wanted.bond {
-                None => {
-                    roles.insert(port, Role { port, internal: None });
-                }
-                Some(bond) => {
-                    roles.extend(bond.members.iter().map(|m| (m.as_str(), Role { port, internal: None })));
-                }
-            }
-        }
-    }
-    roles
-}
-
 impl Switch {
     /// Opens the devices that `next` needs and that are there. Devices that don't exist are left out: they are taken in
     /// when they appear.
@@ -66,8 +39,8 @@ impl Switch {
         let options = bond_options(&next)?;
         let mut opened = Vec::new();
         for (name, role) in roles(&next) {
-            if !self.is_attached_as(name, role) {
-                opened.extend(self.open(name, role).map_err(|error| error.to_string())?);
+            if !self.is_attached_as(name, &role) {
+                opened.extend(self.open(name, &role).map_err(|error| error.to_string())?);
             }
         }
         Ok(Prepared { model: next, options, opened })
@@ -82,7 +55,7 @@ impl Switch {
         let options = bond_options(&next)?;
         let mut opened = Vec::new();
         for (name, role) in roles(&next) {
-            match self.open(name, role) {
+            match self.open(name, &role) {
                 Ok(device) => opened.extend(device),
                 Err(error) => tracing::error!(device = name, %error, "left out"),
             }
@@ -248,7 +221,7 @@ impl Switch {
         let roles = roles(&self.model);
         let gone: BTreeSet<u16> = (self.devices.iter())
             .filter(|(_, attached)| {
-                roles.get(attached.name()).is_none_or(|role| role.internal.is_some() != attached.is_internal())
+                roles.get(attached.name()).is_none_or(|role| role.is_internal() != attached.is_internal())
             })
             .map(|(number, _)| number)
             .collect();
@@ -260,7 +233,7 @@ impl Switch {
         let ports: BTreeMap<&str, u16> = self.ports.iter().map(|(n, port)| (port.name.as_str(), n)).collect();
         let roles = roles(&self.model);
         for (_, attached) in self.devices.iter_mut() {
-            let port = roles.get(attached.name()).and_then(|role| ports.get(role.port));
+            let port = roles.get(attached.name()).and_then(|role| ports.get(role.port.as_str()));
             attached.port = port.map(|number| PortId(*number));
         }
     }

@@ -61,7 +61,10 @@ impl Switch {
 
     /// Compiles the flood lists of a bridge; needed when a port comes, goes, or changes its VLANs.
     pub(super) fn compile_flood(&self, bridge: u16) -> Arc<FloodLists> {
-        let ports = self.ports.iter().filter(|(_, port)| port.bridge == bridge);
-        Arc::new(FloodLists::compile(ports.map(|(number, port)| (PortId(number), &port.vlan))))
+        let ports: Vec<_> = (self.ports.iter())
+            .filter(|(_, port)| port.bridge == bridge)
+            .map(|(number, port)| (PortId(number), &port.vlan))
+            .collect();
+        Arc::new(FloodLists::compile(ports.iter().copied()))
     }
 }

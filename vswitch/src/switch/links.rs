@@ -5,7 +5,7 @@ use std::time::Duration;
 use bond_port::LinkReport;
 use forwarding::ids::{DeviceId, PortId};
 
-use super::commit::roles;
+use super::roles::{Role, roles};
 use super::{Bond, Switch};
 use crate::netlink::link::{self, Link, LinkSpeed};
 use crate::netlink::monitor::LinkEvent;
@@ -52,9 +52,8 @@ impl Switch {
             tracing::info!(from = before.name, to = link.name, "device renamed");
             changed |= self.device_gone(now, before);
         }
-        let roles = roles(&self.model);
-        let Some(role) = roles.get(link.name.as_str()).copied() else { return changed };
-        let port = role.port.to_owned();
+        let Some(role) = self.role(&link.name) else { return changed };
+        let port = role.port.clone();
         match self.device_number(&link.name) {
             Some(number) if self.devices.get(number).is_some_and(|a| a.ifindex() == link.ifindex) => {
                 let Some(attached) = self.devices.get_mut(number) else { return changed };
@@ -62,7 +61,7 @@ impl Switch {
                 changed |= attached.mtu != link.mtu || attached.usable != usable;
                 let lost = attached.usable && !usable;
                 (attached.mtu, attached.usable) = (link.mtu, usable);
-                if lost && role.internal.is_none() {
+                if lost && !role.is_internal() {
                     self.forget_macs_of_plain(&port);
                 }
             }
@@ -71,7 +70,7 @@ impl Switch {
                 if let Some(old) = other.and_then(|number| self.devices.get(number)).map(|a| a.ifindex()) {
                     self.device_gone(now, &Link { ifindex: old, ..link.clone() });
                 }
-                match self.open(&link.name, role) {
+                match self.open(&link.name, &role) {
                     Ok(Some(opened)) => {
                         tracing::info!(device = link.name, port, "device picked up");
                         self.install(opened);
@@ -108,9 +107,8 @@ impl Switch {
         if let Some(bond) = self.bond_mut(&port) {
             bond.handle_link(now, name, None);
         }
-        let roles = roles(&self.model);
-        if let Some(role) = roles.get(name).copied().filter(|role| role.internal.is_some()) {
-            match self.open(name, role) {
+        if let Some(role) = self.role(name).filter(Role::is_internal) {
+            match self.open(name, &role) {
                 Ok(opened) => opened.into_iter().for_each(|opened| self.install(opened)),
                 Err(error) => tracing::error!(bridge = name, %error, "the internal port can't be made again"),
             }
@@ -146,6 +144,10 @@ impl Switch {
         if let Some(bond) = self.bond_mut(bond) {
             bond.handle_link(now, member, report);
         }
+    }
+
+    fn role(&self, device: &str) -> Option<Role> {
+        roles(&self.model).remove(device)
     }
 
     pub(super) fn bond_mut(&mut self, name: &str) -> Option<&mut Bond> {

@@ -7,6 +7,7 @@ mod attached;
 mod commit;
 mod compile;
 mod links;
+mod roles;
 mod slab;
 mod status;
 

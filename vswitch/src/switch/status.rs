@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bond_port::LinkState;
 use forwarding::fdb::Tick;
 use forwarding::mac::MacAddr;
 
 use super::Switch;
 use crate::random;
-use crate::transaction::reply::{BondStatus, DeviceCounters, FdbRow, Link, MemberStatus};
+use crate::transaction::reply::{BondStatus, DeviceCounters, FdbRow, MemberStatus};
 use crate::transaction::{DeviceFacts, LinkType, Runtime};
 
 /// The switch at one moment, for commands that look.
@@ -58,17 +57,16 @@ impl Runtime for Moment<'_> {
         let (_, port) = self.switch.port(name)?;
         let bond = port.bond.as_ref()?;
         let status = bond.status(self.now);
-        let options = bond.options();
+        let milliseconds = |time: Duration| time.as_millis() as u64;
         let members = status.members.into_iter().map(|member| MemberStatus {
-            link: match (member.device, member.link) {
-                (None, _) => Link::Missing,
-                (Some(_), LinkState::Up | LinkState::GoingBack) => Link::Up,
-                (Some(_), LinkState::Down | LinkState::GoingDown) => Link::Down,
-            },
             name: member.name,
+            present: member.device.is_some(),
             enabled: member.enabled,
-            delay_left: member.delay_left.map(|left| left.as_millis() as u64),
-            failures: member.link_failure_count,
+            may_enable: member.may_enable,
+            link: member.link.to_string(),
+            link_age: milliseconds(member.link_age),
+            delay_left: member.delay_left.map(milliseconds),
+            link_failures: member.link_failure_count,
             speed: member.speed_mbps,
             full_duplex: member.full_duplex,
             mac: member.mac,
@@ -77,11 +75,14 @@ impl Runtime for Moment<'_> {
             name: status.name,
             bridge: self.switch.bridges.get(port.bridge)?.name.clone(),
             mode: status.mode.name().to_owned(),
-            miimon: options.miimon,
-            updelay: status.updelay.as_millis() as u32,
-            downdelay: status.downdelay.as_millis() as u32,
-            primary: options.primary.clone(),
+            updelay: milliseconds(status.updelay),
+            downdelay: milliseconds(status.downdelay),
+            options: status.options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            primary: bond.options().primary.clone(),
             active: status.active,
+            active_cause: status.active_cause.map(|cause| cause.label().to_owned()),
+            active_age: status.active_age.map(milliseconds),
+            active_changes: status.active_changes,
             mac: status.mac,
             carrier: status.carrier,
             members: members.collect(),
