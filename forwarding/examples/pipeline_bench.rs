@@ -1,0 +1,104 @@
+//! Prints what the decision about a frame costs, in nanoseconds.
+//!
+//! `cargo run --release -p forwarding --example pipeline_bench`
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use forwarding::fdb::{Fdb, FdbConfig, Tick};
+use forwarding::flow_hash::HashPolicy;
+use forwarding::ids::{BridgeId, DeviceId, PortId};
+use forwarding::mac::MacAddr;
+use forwarding::pipeline::{Egress, Ingress, forward};
+use forwarding::tables::{Admission, BridgeEntry, DeviceEntry, FloodLists, PortEntry, Tables, TransmitPlan};
+use forwarding::vlan::VlanPolicy;
+use forwarding::wire::virtio::VirtioNetHeader;
+
+const PORTS: u16 = 9;
+const GUESTS: u8 = 64;
+const ROUNDS: u32 = 3_000_000;
+
+fn mac(n: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, n])
+}
+
+/// Nine trunk ports, each a device; the last one is a bond if `bond` gives its plan.
+fn tables(bond: Option<TransmitPlan>) -> Tables {
+    let policy = VlanPolicy::Trunk(None);
+    let mut ports: Vec<_> = (0..PORTS)
+        .map(|n| {
+            let transmit = TransmitPlan::One(DeviceId(n));
+            Some(PortEntry { bridge: BridgeId(0), vlan: policy.clone(), transmit })
+        })
+        .collect();
+    let mut admission = Admission::All;
+    if let (Some(plan), Some(Some(last))) = (bond, ports.last_mut()) {
+        last.transmit = plan;
+        admission = Admission::AllButReflected;
+    }
+    let device = |n: u16| {
+        let port = PortId(n.min(PORTS - 1));
+        let admission = if n < PORTS - 1 { Admission::All } else { admission };
+        Some(DeviceEntry { port, mtu: 1500, admission })
+    };
+    let bridge = BridgeEntry {
+        fdb: Arc::new(Fdb::new(FdbConfig { capacity: 8192, ageing: 300, seed: 42 })),
+        flood: Arc::new(FloodLists::compile((0..PORTS).map(|n| (PortId(n), &policy)))),
+    };
+    Tables {
+        generation: 1,
+        devices: (0..PORTS + 1).map(device).collect(),
+        ports,
+        bridges: vec![Some(bridge)],
+    }
+}
+
+fn frame(dst: MacAddr, src: MacAddr) -> Vec<u8> {
+    let mut bytes = [dst.0, src.0].concat();
+    bytes.extend([0x08, 0x00, 0x45]);
+    bytes.resize(60, 0);
+    bytes
+}
+
+fn measure(name: &str, tables: &Tables, device: u16, frames: &[Vec<u8>]) {
+    let mut egress = Egress::default();
+    let mut left = 0usize;
+    let start = Instant::now();
+    for n in 0..ROUNDS as usize {
+        let ingress = Ingress {
+            device: DeviceId(device),
+            bytes: black_box(&frames[n % frames.len()]),
+            tag: None,
+            header: VirtioNetHeader::default(),
+        };
+        if forward(tables, Tick(1), &ingress, &mut egress).is_ok() {
+            left += black_box(&egress).outputs.len();
+        }
+    }
+    let each = start.elapsed().as_nanos() as f64 / f64::from(ROUNDS);
+    println!("{name:<40} {each:6.1} ns  ({} copies a frame)", left / ROUNDS as usize);
+}
+
+fn main() {
+    let bond = TransmitPlan::Buckets {
+        hash: HashPolicy::Layer2,
+        table: [DeviceId(PORTS - 1), DeviceId(PORTS)].into(),
+    };
+    let plain = tables(None);
+    let bonded = tables(Some(bond));
+    for (tables, port) in [(&plain, 1), (&bonded, PORTS - 1)] {
+        if let Some(bridge) = &tables.bridges[0] {
+            for n in 0..GUESTS {
+                bridge.fdb.learn(0, mac(n), PortId(port), Tick(1));
+            }
+        }
+    }
+    let to_guests: Vec<_> = (0..GUESTS).map(|n| frame(mac(n), mac(200 + n % 16))).collect();
+    let from_guests: Vec<_> = (0..GUESTS).map(|n| frame(mac(200 + n % 16), mac(n))).collect();
+    let broadcast: Vec<_> = (0..16).map(|n| frame(MacAddr::BROADCAST, mac(200 + n))).collect();
+    measure("unicast, known, plain port", &plain, 0, &to_guests);
+    measure("unicast, known, into a bond", &bonded, 0, &to_guests);
+    measure("unicast, known, out of a bond", &bonded, PORTS - 1, &from_guests);
+    measure("flood of 8 ports", &plain, 0, &broadcast);
+}

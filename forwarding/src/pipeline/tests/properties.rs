@@ -1,0 +1,209 @@
+//! What is true of every frame and every table.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::vlan::VlanSet;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+const PORTS: u16 = 6;
+const DEVICES: u16 = 9;
+
+fn vlan() -> impl Strategy<Value = u16> {
+    prop_oneof![0..4u16, Just(4094)]
+}
+
+fn policy() -> impl Strategy<Value = VlanPolicy> {
+    prop_oneof![
+        vlan().prop_map(VlanPolicy::Access),
+        Just(VlanPolicy::Trunk(None)),
+        vec(vlan(), 0..4).prop_map(|vlans| VlanPolicy::Trunk(Some(VlanSet::from_iter(vlans)))),
+    ]
+}
+
+fn device_id() -> impl Strategy<Value = DeviceId> {
+    (0..DEVICES + 1).prop_map(DeviceId)
+}
+
+fn plan() -> impl Strategy<Value = TransmitPlan> {
+    prop_oneof![
+        1 => Just(TransmitPlan::Drop(DropReason::NoMember)),
+        4 => device_id().prop_map(TransmitPlan::One),
+        3 => vec(device_id(), 0..4)
+            .prop_map(|table| TransmitPlan::Buckets { hash: HashPolicy::Layer2, table: table.into() }),
+    ]
+}
+
+fn admission() -> impl Strategy<Value = Admission> {
+    prop_oneof![
+        4 => Just(Admission::All),
+        2 => Just(Admission::AllButReflected),
+        2 => Just(Admission::Grace),
+        1 => Just(Admission::Nothing),
+    ]
+}
+
+/// Tables as no control thread would compile them: plans name free numbers and devices of other ports, devices belong
+/// to ports that do not exist, ports vanish after the flood lists were made.
+fn tables() -> impl Strategy<Value = Tables> {
+    let port = (0..2u16, policy(), plan()).prop_map(|(bridge, vlan, transmit)| PortEntry {
+        bridge: BridgeId(bridge),
+        vlan,
+        transmit,
+    });
+    let device = (0..PORTS + 1, prop_oneof![Just(1500), 0..2000u32], admission())
+        .prop_map(|(port, mtu, admission)| DeviceEntry { port: PortId(port), mtu, admission });
+    let ports = vec(port, PORTS as usize);
+    let devices = vec(option::weighted(0.9, device), DEVICES as usize);
+    let gone = vec(prop::bool::weighted(0.1), PORTS as usize);
+    (ports, devices, gone, 1..20usize).prop_map(|(ports, devices, gone, capacity)| {
+        let bridges = (0..2).map(|bridge| {
+            let own = ports.iter().enumerate().filter(|(_, port)| port.bridge == BridgeId(bridge));
+            Some(BridgeEntry {
+                fdb: Arc::new(Fdb::new(FdbConfig { capacity, ageing: 300, seed: 1 })),
+                flood: Arc::new(FloodLists::compile(own.map(|(n, port)| (PortId(n as u16), &port.vlan)))),
+            })
+        });
+        Tables {
+            generation: 1,
+            devices,
+            bridges: bridges.collect(),
+            ports: ports.iter().zip(gone).map(|(port, gone)| (!gone).then(|| port.clone())).collect(),
+        }
+    })
+}
+
+fn mac() -> impl Strategy<Value = [u8; 6]> {
+    prop_oneof![
+        8 => (0..8u8).prop_map(|n| [2, 0, 0, 0, 0, n]),
+        2 => Just([0xff; 6]),
+        1 => Just([1, 0x80, 0xc2, 0, 0, 2]),
+        1 => any::<[u8; 6]>(),
+    ]
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let ethertype = prop_oneof![
+        4 => Just([0x08, 0x00]), 2 => Just([0x86, 0xdd]), 1 => Just([0x08, 0x06]), 1 => Just([0x81, 0x00]), 1 => any::<[u8; 2]>(),
+    ];
+    let sound = (mac(), mac(), ethertype, vec(any::<u8>(), 0..120), 0..3usize).prop_map(
+        |(dst, src, ethertype, payload, long)| {
+            let mut bytes = [&dst[..], &src, &ethertype, &payload].concat();
+            bytes.resize(bytes.len() + long * 800, 0);
+            bytes
+        },
+    );
+    prop_oneof![9 => sound, 1 => vec(any::<u8>(), 0..40)]
+}
+
+fn header() -> impl Strategy<Value = VirtioNetHeader> {
+    let gso = (1..6u8, any::<bool>(), 0..60u16, 0..2000u16, 0..80u16, 0..20u16).prop_map(
+        |(gso_type, csum, hdr_len, gso_size, csum_start, csum_offset)| VirtioNetHeader {
+            flags: csum.into(),
+            gso_type,
+            hdr_len,
+            gso_size,
+            csum_start,
+            csum_offset,
+        },
+    );
+    let any_octets = any::<[u8; 10]>().prop_map(VirtioNetHeader::from_bytes);
+    prop_oneof![6 => Just(VirtioNetHeader::default()), 3 => gso, 1 => any_octets]
+}
+
+fn tag() -> impl Strategy<Value = Option<VlanTag>> {
+    let tci = (vlan(), 0..16u16).prop_map(|(vlan, upper)| upper << 12 | vlan);
+    let tag = (prop_oneof![Just(TPID_8021Q), Just(TPID_8021AD)], prop_oneof![9 => tci, 1 => any::<u16>()]);
+    option::weighted(0.3, tag.prop_map(|(tpid, tci)| VlanTag { tpid, tci }))
+}
+
+type Arrival = (DeviceId, Vec<u8>, Option<VlanTag>, VirtioNetHeader, u16);
+
+fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
+    vec((device_id(), bytes(), tag(), header(), 0..3u16), 1..20)
+}
+
+/// The ports for which a flood of the frame would make a copy.
+fn candidates(tables: &Tables, ingress: &Ingress<'_>) -> Vec<PortId> {
+    let own = tables.device(ingress.device).unwrap().port;
+    let port = tables.port(own).unwrap();
+    let vlan = port.vlan.classify(ingress.tag).unwrap();
+    let flood = &tables.bridge(port.bridge).unwrap().flood;
+    flood.ports(vlan).iter().copied().filter(|id| *id != own).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn every_frame_is_forwarded_or_counted(tables in tables(), arrivals in arrivals()) {
+        let mut egress = Egress::default();
+        let mut clock = 100;
+        for (device, bytes, tag, header, pause) in arrivals {
+            clock += pause;
+            let now = Tick(clock);
+            let ingress = Ingress { device, bytes: &bytes, tag, header };
+            let learned_before: Vec<_> =
+                tables.bridges.iter().flatten().map(|bridge| bridge.fdb.entries(now)).collect();
+            let result = forward(&tables, now, &ingress, &mut egress);
+
+            prop_assert_eq!(result.is_ok(), !egress.outputs.is_empty());
+            prop_assert!(result.is_ok() || egress.dropped.is_empty());
+
+            let entry = tables.device(device);
+            if entry.is_none_or(|entry| matches!(entry.admission, Admission::Grace | Admission::Nothing)) {
+                let learned: Vec<_> =
+                    tables.bridges.iter().flatten().map(|bridge| bridge.fdb.entries(now)).collect();
+                prop_assert_eq!(learned, learned_before, "learned from a frame that was not let in");
+            }
+            let (Ok(()), Some(entry)) = (result, entry) else { continue };
+            prop_assert!(entry.admission != Admission::Nothing);
+
+            let port = tables.port(entry.port).unwrap();
+            let vlan = port.vlan.classify(tag).unwrap();
+            let parsed = parse(&bytes, tag).unwrap();
+            let fdb = &tables.bridge(port.bridge).unwrap().fdb;
+            let known = fdb.lookup(vlan, parsed.src, now);
+            let full = fdb.stats().refused > 0;
+            prop_assert!(known == Some(entry.port) || entry.admission == Admission::Grace || full);
+
+            let mut left_by = BTreeSet::new();
+            for output in &egress.outputs {
+                prop_assert!(output.device != device);
+                let egress_port = tables.device(output.device).unwrap().port;
+                prop_assert!(egress_port != entry.port, "out of the ingress port");
+                prop_assert!(left_by.insert(egress_port), "twice out of one port");
+                let egress_port = tables.port(egress_port).unwrap();
+                prop_assert_eq!(egress_port.bridge, port.bridge);
+                prop_assert!(egress_port.vlan.contains(vlan), "out of the VLAN");
+                prop_assert_eq!(output.tag, egress_port.vlan.egress_tag(vlan, tag));
+            }
+            let target = fdb.lookup(vlan, parsed.dst, now).filter(|port| tables.port(*port).is_some());
+            if target.is_none() {
+                let candidates = candidates(&tables, &ingress);
+                prop_assert_eq!(candidates.len(), egress.outputs.len() + egress.dropped.len());
+                prop_assert!(left_by.iter().all(|port| candidates.contains(port)));
+            } else {
+                prop_assert_eq!((egress.outputs.len(), egress.dropped.len()), (1, 0));
+                prop_assert_eq!(left_by.first().copied(), target);
+            }
+        }
+    }
+
+    /// Frames of one table that is as it should be are answered where they came from.
+    #[test]
+    fn an_answer_finds_its_way(asker in 0..5u16, answerer in 0..5u16, tci in option::of(vlan())) {
+        prop_assume!(asker != answerer);
+        let mut switch = Switch::new(&vec![TRUNK; 5]);
+        let (question, answer) = (frame(MacAddr::BROADCAST, host(1)), frame(host(1), host(2)));
+        let ingress = |device, bytes| match tci {
+            Some(tci) => tagged(device, bytes, tci),
+            None => untagged(device, bytes),
+        };
+        prop_assert_eq!(switch.send(&ingress(asker, &question)).unwrap().len(), 4);
+        let tci = tci.filter(|tci| *tci != 0);
+        prop_assert_eq!(switch.send(&ingress(answerer, &answer)), Ok(vec![output(asker, tci)]));
+    }
+}
