@@ -210,7 +210,7 @@ fn a_refused_frame_does_not_stop_the_burst() {
             plain(&good),
             plain(&long),
         ];
-        let report = left.send_burst(&frames, &mut TxBurst::new());
+        let report = left.send_burst(frames, &mut TxBurst::new());
         assert_eq!((report.sent, report.bytes), (2, 120));
         assert_eq!(
             report.dropped().collect::<Vec<_>>(),
@@ -226,7 +226,7 @@ fn a_device_that_was_down_works_again_and_loses_nothing_sent_after() {
         let (left, right) = pair();
         let bytes = frame(1, 46);
         link::set_admin_up(11, false).unwrap();
-        let report = left.send_burst(&[plain(&bytes), plain(&bytes)], &mut TxBurst::new());
+        let report = left.send_burst([plain(&bytes), plain(&bytes)], &mut TxBurst::new());
         assert_eq!(report.dropped().collect::<Vec<_>>(), [(DropReason::DeviceDown, 2)]);
         link::set_admin_up(11, true).unwrap();
         until("carrier", || link::get(22).unwrap().carrier.then_some(()));
@@ -262,7 +262,7 @@ fn a_deleted_device_is_an_error_and_not_a_hang() {
         let error = until("an error", || left.recv_burst(&mut burst).err());
         assert_eq!(error.raw_os_error(), Some(libc::ENETDOWN));
         assert_eq!(left.recv_burst(&mut burst).unwrap(), 0);
-        let report = left.send_burst(&[plain(&frame(1, 46))], &mut TxBurst::new());
+        let report = left.send_burst([plain(&frame(1, 46))], &mut TxBurst::new());
         assert_eq!(report.dropped().collect::<Vec<_>>(), [(DropReason::DeviceDown, 1)]);
     });
 }
@@ -334,11 +334,11 @@ fn a_tap_carries_frames_between_us_and_the_host() {
         receive(&host, 150);
 
         link::set_admin_up(tap.ifindex(), false).unwrap();
-        let report = tap.send_burst(&frames, &mut TxBurst::new());
+        let report = tap.send_burst(frames, &mut TxBurst::new());
         assert_eq!(report.dropped().collect::<Vec<_>>(), [(DropReason::DeviceDown, 3)]);
         ip("link del br0");
         assert!(tap.recv_burst(&mut RxBurst::new().unwrap()).is_err());
-        let report = tap.send_burst(&frames, &mut TxBurst::new());
+        let report = tap.send_burst(frames, &mut TxBurst::new());
         assert_eq!(report.dropped().collect::<Vec<_>>(), [(DropReason::DeviceDown, 3)]);
     });
 }
