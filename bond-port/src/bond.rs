@@ -145,11 +145,8 @@ impl Bond {
     /// [`BondError::NoSuchMember`].
     pub fn remove_member(&mut self, now: Duration, member: &str) -> Result<(), BondError> {
         let index = self.index(member)?;
-        let gone = self.members.remove(index);
+        self.members.remove(index);
         self.revision += 1;
-        if self.restore == Some(gone.id) {
-            self.restore = None;
-        }
         if self.members.is_empty() {
             self.mac = None;
             self.mac_from = None;
@@ -188,7 +185,7 @@ impl Bond {
         if self.restore.is_some() && up && !again {
             member.monitor.skip_updelay(now);
         }
-        if again || self.restore == Some(id) && !up {
+        if again && member.link() != before {
             self.restore = None;
         }
         let came_up = self.members[index].is_up() && before != LinkState::Up;
@@ -269,9 +266,10 @@ impl Bond {
         Ok(true)
     }
 
-    /// The member that was active before a restart. To be called when the members have joined and before the first link
-    /// report: if its own first report says that it is up it is the active member, in whatever order the reports come. Until the
-    /// hint is forgotten `updelay` is skipped. That is when all members have been reported on, or one has been twice.
+    /// The member that was active before a restart. To be called when the members have joined and before the first
+    /// link report: if its own first report says that it is up it is the active member, in whatever order the reports
+    /// come. Until the hint is forgotten `updelay` is skipped. That is when all members have been reported on, or
+    /// one's link has changed since its first report.
     pub fn restore_active(&mut self, member: &str) {
         self.restore = self.member(member).map(Member::id);
     }

@@ -1,8 +1,8 @@
 //! The options of a bond: Linux's names, values and defaults; OVS's spellings are taken too.
 //!
-//! A key may be written with `-` for `_`, with the prefix `bond_` (OVS columns, ifupdown) and with `other_config:` (OVS)
-//! before it: `bond_mode`, `bond-primary`, `other_config:bond-primary`. A value is a number or a name; `default` stands for
-//! the default. Times are milliseconds.
+//! A key may be written with `-` for `_`, with the prefix `bond_` (OVS columns, ifupdown) and with `other_config:`
+//! (OVS) before it: `bond_mode`, `bond-primary`, `other_config:bond-primary`. A value is a number or a name;
+//! `default` stands for the default. Times are milliseconds.
 
 pub(crate) mod choice;
 mod error;

@@ -148,12 +148,12 @@ impl Lacpdu {
         Self { version: VERSION, actor, partner, collector_max_delay: 0 }
     }
 
-    /// Reads a LACPDU that begins with its subtype. Reserved octets are not looked at; in a version other than 1 what follows the
-    /// three TLVs of version 1 is passed over.
+    /// Reads a LACPDU that begins with its subtype. Reserved octets are not looked at; in a version other than 1 what
+    /// follows the three TLVs of version 1 is passed over.
     ///
     /// # Errors
-    /// Shorter than 110 octets; another subtype; one of the three TLVs has another type or length; in a later version, a TLV after
-    /// them has a length that is less than 2 or leads out of the PDU.
+    /// Shorter than 110 octets; another subtype; one of the three TLVs has another type or length; in a later
+    /// version, a TLV after them has a length that is less than 2 or leads out of the PDU.
     pub fn parse(pdu: &[u8]) -> Result<Self, PduError> {
         let short = PduError::Short { found: pdu.len() };
         let (wire, _) = Wire::ref_from_prefix(pdu).map_err(|_| short)?;

@@ -44,7 +44,8 @@ impl Marker {
     /// Reads a Marker PDU that begins with its subtype. Version, pad and reserved octets are not looked at.
     ///
     /// # Errors
-    /// Shorter than 110 octets; another subtype; the TLV is neither information nor response, or has another length than 16.
+    /// Shorter than 110 octets; another subtype; the TLV is neither information nor response, or has another length
+    /// than 16.
     pub fn parse(pdu: &[u8]) -> Result<Self, PduError> {
         let short = PduError::Short { found: pdu.len() };
         let (wire, _) = Wire::ref_from_prefix(pdu).map_err(|_| short)?;
