@@ -9,6 +9,7 @@ use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, TransmitPlan};
 use thiserror::Error;
 
+use crate::announcements::Announcements;
 use crate::balancer::{Balancer, Change, View};
 use crate::event::{ActiveCause, BondEvent};
 use crate::member::{Member, MemberId};
@@ -98,6 +99,7 @@ pub struct Bond {
     plan: TransmitPlan,
     active: Active,
     balancer_deadline: Option<Duration>,
+    announcements: Announcements,
     revision: u64,
     events: VecDeque<BondEvent>,
 }
@@ -117,6 +119,7 @@ impl Bond {
             plan: TransmitPlan::Drop(DropReason::NoMember),
             active: Active { id: None, name: None, changed: None, changes: 0 },
             balancer_deadline: None,
+            announcements: Announcements::default(),
             revision: 0,
             events: VecDeque::new(),
         }
@@ -213,13 +216,14 @@ impl Bond {
         if due {
             self.update(now, changes);
         }
+        self.announce(now);
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn next_deadline(&self) -> Option<Duration> {
         let delays = self.delays();
         let links = self.members.iter().filter_map(|member| member.monitor.deadline(delays));
-        links.chain(self.balancer_deadline).min()
+        links.chain(self.balancer_deadline).chain(self.announcements.deadline()).min()
     }
 
     /// Other options, and another balancer if the mode is another. Members, link states and delays that are running
@@ -439,8 +443,9 @@ impl Bond {
             let cause = if other_mode { ActiveCause::ModeChanged } else { compiled.cause };
             self.change_active(now, compiled.active, cause);
         }
-        if let Some(device) = compiled.announce.and_then(|id| self.device(id)) {
-            self.events.push_back(BondEvent::Announce { member: device });
+        if let Some(member) = compiled.announce {
+            self.announcements.start(now, member, &self.options);
+            self.announce(now);
         }
         if self.carrier() != carrier {
             self.events.push_back(BondEvent::CarrierChanged(!carrier));
@@ -454,11 +459,15 @@ impl Bond {
         self.active.id = id;
         self.active.changed = Some((cause, now));
         self.active.changes += 1;
+        self.announcements.stop();
         self.events.retain(|event| !matches!(event, BondEvent::Announce { .. }));
         self.events.push_back(BondEvent::ActiveChanged { old, new, cause });
     }
 
-    fn device(&self, id: MemberId) -> Option<DeviceId> {
-        self.members.iter().find(|member| member.id == id)?.device
+    fn announce(&mut self, now: Duration) {
+        let Some(id) = self.announcements.due(now, &self.options) else { return };
+        if let Some(device) = self.members.iter().find(|member| member.id == id).and_then(Member::device) {
+            self.events.push_back(BondEvent::Announce { member: device });
+        }
     }
 }

@@ -233,6 +233,41 @@ fn changing_the_policy_reselects() {
     assert_eq!(rig.active(), Some(0));
 }
 
+/// Linux `bond_options.sh`, case `num_grat_arp`.
+#[test]
+fn announcements_are_repeated_as_often_as_asked_for() {
+    for times in [0, 1, 10, 20, 30] {
+        let mut rig = Rig::up(&format!("mode=1 miimon=10 peer_notif_delay=100 num_grat_arp={times}"), 2);
+        rig.link(0, false);
+        let mut announced = Vec::new();
+        for _ in 0..=50_000 {
+            announced
+                .extend(changes(&mut rig).into_iter().filter(|event| *event == announce(1)).map(|_| rig.now));
+            rig.pass(ms(1));
+        }
+        assert_eq!(announced.len(), times);
+        assert!(announced.windows(2).all(|pair| pair[1] - pair[0] == ms(100)));
+    }
+}
+
+#[test]
+fn a_further_change_ends_the_announcements_of_the_one_before() {
+    let mut rig = Rig::up("mode=1 num_grat_arp=3", 2);
+    rig.set_active(1);
+    rig.pass(ms(100));
+    rig.set_active(0);
+    rig.pass(ms(10_000));
+    let announced: Vec<_> =
+        changes(&mut rig).into_iter().filter(|event| matches!(event, BondEvent::Announce { .. })).collect();
+    assert_eq!(announced, [announce(0), announce(0), announce(0)]);
+    rig.set_active(1);
+    rig.bond.remove_member(rig.now, "eth0").unwrap();
+    rig.bond.remove_member(rig.now, "eth1").unwrap();
+    rig.events();
+    rig.pass(ms(10_000));
+    assert_eq!(rig.events(), []);
+}
+
 /// Linux `mode-1-recovery-updelay.sh`: `updelay` is ignored when no member is up.
 #[test]
 fn recovery_updelay() {
