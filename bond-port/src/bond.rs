@@ -9,6 +9,7 @@ use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, TransmitPlan};
 use thiserror::Error;
 
+use crate::announcements::Announcements;
 use crate::balancer::{Balancer, Change, View};
 use crate::event::{ActiveCause, BondEvent};
 use crate::member::{Member, MemberId};
@@ -98,6 +99,7 @@ pub struct Bond {
     plan: TransmitPlan,
     active: Active,
     balancer_deadline: Option<Duration>,
+    announcements: Announcements,
     revision: u64,
     events: VecDeque<BondEvent>,
 }
@@ -117,6 +119,7 @@ impl Bond {
             plan: TransmitPlan::Drop(DropReason::NoMember),
             active: Active { id: None, name: None, changed: None, changes: 0 },
             balancer_deadline: None,
+            announcements: Announcements::default(),
             revision: 0,
             events: VecDeque::new(),
         }
@@ -145,11 +148,8 @@ impl Bond {
     /// [`BondError::NoSuchMember`].
     pub fn remove_member(&mut self, now: Duration, member: &str) -> Result<(), BondError> {
         let index = self.index(member)?;
-        let gone = self.members.remove(index);
+        self.members.remove(index);
         self.revision += 1;
-        if self.restore == Some(gone.id) {
-            self.restore = None;
-        }
         if self.members.is_empty() {
             self.mac = None;
             self.mac_from = None;
@@ -188,7 +188,7 @@ impl Bond {
         if self.restore.is_some() && up && !again {
             member.monitor.skip_updelay(now);
         }
-        if again || self.restore == Some(id) && !up {
+        if again && member.link() != before {
             self.restore = None;
         }
         let came_up = self.members[index].is_up() && before != LinkState::Up;
@@ -216,13 +216,14 @@ impl Bond {
         if due {
             self.update(now, changes);
         }
+        self.announce(now);
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn next_deadline(&self) -> Option<Duration> {
         let delays = self.delays();
         let links = self.members.iter().filter_map(|member| member.monitor.deadline(delays));
-        links.chain(self.balancer_deadline).min()
+        links.chain(self.balancer_deadline).chain(self.announcements.deadline()).min()
     }
 
     /// Other options, and another balancer if the mode is another. Members, link states and delays that are running
@@ -266,9 +267,10 @@ impl Bond {
         self.activatable(member).map(|id| self.active.id != Some(id))
     }
 
-    /// The member that was active before a restart. To be called when the members have joined and before the first link
-    /// report: if its own first report says that it is up it is the active member, in whatever order the reports come. Until the
-    /// hint is forgotten `updelay` is skipped. That is when all members have been reported on, or one has been twice.
+    /// The member that was active before a restart. To be called when the members have joined and before the first
+    /// link report: if its own first report says that it is up it is the active member, in whatever order the reports
+    /// come. Until the hint is forgotten `updelay` is skipped. That is when all members have been reported on, or
+    /// one's link has changed since its first report.
     pub fn restore_active(&mut self, member: &str) {
         self.restore = self.member(member).map(Member::id);
     }
@@ -453,8 +455,9 @@ impl Bond {
             let cause = if other_mode { ActiveCause::ModeChanged } else { compiled.cause };
             self.change_active(now, compiled.active, cause);
         }
-        if let Some(device) = compiled.announce.and_then(|id| self.device(id)) {
-            self.events.push_back(BondEvent::Announce { member: device });
+        if let Some(member) = compiled.announce {
+            self.announcements.start(now, member, &self.options);
+            self.announce(now);
         }
         if self.carrier() != carrier {
             self.events.push_back(BondEvent::CarrierChanged(!carrier));
@@ -468,11 +471,15 @@ impl Bond {
         self.active.id = id;
         self.active.changed = Some((cause, now));
         self.active.changes += 1;
+        self.announcements.stop();
         self.events.retain(|event| !matches!(event, BondEvent::Announce { .. }));
         self.events.push_back(BondEvent::ActiveChanged { old, new, cause });
     }
 
-    fn device(&self, id: MemberId) -> Option<DeviceId> {
-        self.members.iter().find(|member| member.id == id)?.device
+    fn announce(&mut self, now: Duration) {
+        let Some(id) = self.announcements.due(now, &self.options) else { return };
+        if let Some(device) = self.members.iter().find(|member| member.id == id).and_then(Member::device) {
+            self.events.push_back(BondEvent::Announce { member: device });
+        }
     }
 }

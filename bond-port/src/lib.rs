@@ -19,6 +19,7 @@
 //! - [`status`]: what `bond/show` prints
 #![forbid(unsafe_code)]
 
+mod announcements;
 pub mod balancer;
 pub mod bond;
 pub mod event;

@@ -1,7 +1,7 @@
 //! A member's link state, with `updelay` and `downdelay`.
 //!
-//! The states are those of the Linux driver's MII monitor (`bond_miimon_inspect`), but nothing is polled: a report of the
-//! carrier acts at once, and a delay runs from that report to the millisecond.
+//! The states are those of the Linux driver's MII monitor (`bond_miimon_inspect`), but nothing is polled: a report of
+//! the carrier acts at once, and a delay runs from that report to the millisecond.
 
 use core::fmt;
 use core::time::Duration;
@@ -71,8 +71,8 @@ impl Monitor {
         self.since
     }
 
-    /// How often the link went down after it had been up (Linux's `link_failure_count`). What a delay swallowed does not
-    /// count.
+    /// How often the link went down after it had been up (Linux's `link_failure_count`). What a delay swallowed does
+    /// not count.
     pub const fn failures(&self) -> u64 {
         self.failures
     }

@@ -1,8 +1,8 @@
 //! The options of a bond: Linux's names, values and defaults; OVS's spellings are taken too.
 //!
-//! A key may be written with `-` for `_`, with the prefix `bond_` (OVS columns, ifupdown) and with `other_config:` (OVS)
-//! before it: `bond_mode`, `bond-primary`, `other_config:bond-primary`. A value is a number or a name; `default` stands for
-//! the default. Times are milliseconds.
+//! A key may be written with `-` for `_`, with the prefix `bond_` (OVS columns, ifupdown) and with `other_config:`
+//! (OVS) before it: `bond_mode`, `bond-primary`, `other_config:bond-primary`. A value is a number or a name;
+//! `default` stands for the default. Times are milliseconds.
 
 pub(crate) mod choice;
 mod error;
@@ -34,7 +34,7 @@ pub enum PrimaryReselect {
 }
 
 /// All options of a bond. Fields are what was asked for; see [`Self::updelay`] for what is in force.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BondOptions {
     /// How members are used. Default: active-backup (Linux: balance-rr), because it works with any switch.
     pub mode: Mode,
@@ -52,8 +52,31 @@ pub struct BondOptions {
     pub primary_reselect: PrimaryReselect,
     /// Which hash picks the member in balance-xor. Default: layer2.
     pub xmit_hash_policy: HashPolicy,
+    /// How often the guests' addresses are announced after a change of the active member, 0..=255; default 1. Linux
+    /// has a second name for it, `num_unsol_na`.
+    pub num_grat_arp: u8,
+    /// Milliseconds between two of these announcements, 0..=300000; 0, the default, stands for `miimon`, or 100 ms if
+    /// that is 0 too.
+    pub peer_notif_delay: u32,
     /// Frames that arrive on inactive members are let in. Default: off.
     pub all_slaves_active: bool,
+}
+
+impl Default for BondOptions {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            miimon: 0,
+            updelay: 0,
+            downdelay: 0,
+            primary: None,
+            primary_reselect: PrimaryReselect::default(),
+            xmit_hash_policy: HashPolicy::default(),
+            num_grat_arp: 1,
+            peer_notif_delay: 0,
+            all_slaves_active: false,
+        }
+    }
 }
 
 impl BondOptions {
@@ -137,9 +160,12 @@ impl BondOptions {
                 )
             })
         };
-        let up = rounded("updelay", self.updelay, self.updelay());
-        let down = rounded("downdelay", self.downdelay, self.downdelay());
-        up.into_iter().chain(down).collect()
+        let delays = [
+            rounded("updelay", self.updelay, self.updelay()),
+            rounded("downdelay", self.downdelay, self.downdelay()),
+            rounded("peer_notif_delay", self.peer_notif_delay, self.in_force(self.peer_notif_delay)),
+        ];
+        delays.into_iter().flatten().collect()
     }
 
     /// The `updelay` in force: what was asked for, rounded down to a multiple of `miimon` if that is not 0.
@@ -150,6 +176,15 @@ impl BondOptions {
     /// The `downdelay` in force, rounded in the same way.
     pub fn downdelay(&self) -> Duration {
         self.in_force(self.downdelay)
+    }
+
+    /// The time between two announcements: what was asked for, rounded in the same way; never zero.
+    pub fn peer_notif_delay(&self) -> Duration {
+        match (self.in_force(self.peer_notif_delay), self.miimon) {
+            (Duration::ZERO, 0) => Duration::from_millis(100),
+            (Duration::ZERO, miimon) => Duration::from_millis(miimon.into()),
+            (delay, _) => delay,
+        }
     }
 
     fn in_force(&self, ms: u32) -> Duration {
@@ -172,6 +207,7 @@ fn find(key: &str) -> Result<&'static Entry, OptionError> {
     let key = key.trim();
     let plain = key.strip_prefix("other_config:").unwrap_or(key).replace('-', "_");
     let plain = plain.strip_prefix("bond_").unwrap_or(&plain);
+    let plain = if plain == "num_unsol_na" { "num_grat_arp" } else { plain };
     if let Some(option) = OPTIONS.iter().find(|option| option.name == plain) {
         return Ok(option);
     }

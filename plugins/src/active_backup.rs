@@ -1,9 +1,9 @@
 //! active-backup: one member carries everything, the others stand by.
 //!
-//! Which member is the active one follows Linux's `bond_find_best_slave` and `bond_choose_primary_or_current`, with one
-//! difference: without a primary, an active member that works stays the active one. (Since 6.0 Linux goes back to the first
-//! member that is up whenever another device joins or `primary_reselect` is written, also from a member that was set
-//! by hand.)
+//! Which member is the active one follows Linux's `bond_find_best_slave` and `bond_choose_primary_or_current`, with
+//! one difference: without a primary, an active member that works stays the active one. (Since 6.0 Linux goes back to
+//! the first member that is up whenever another device joins or `primary_reselect` is written, also from a member
+//! that was set by hand.)
 //!
 //! A planned change, from a member whose link is up, loses nothing: until the upstream switch has relearned, the old
 //! member still lets in what is for our guests ([`GRACE`]).
@@ -61,7 +61,6 @@ impl ActiveBackup {
         let until = view.now.saturating_add(GRACE);
         // One that is removed or has no link is sorted out below, with those whose time is over.
         self.graced.extend(self.active.map(|old| (old, until)));
-        self.graced.retain(|(id, _)| Some(*id) != new);
         self.settling = new.map(|_| until);
         self.active = new;
     }

@@ -1,7 +1,7 @@
 //! The bonding modes, each a plugin behind [`bond_port::Balancer`], and the registry that finds them.
 //!
-//! [`bond_port::BondOptions::set`] takes a mode by name or number; [`balancer`] makes its plugin. A new mode is a variant
-//! of [`Mode`], a file here, and an arm in [`balancer`], which the compiler demands.
+//! [`bond_port::BondOptions::set`] takes a mode by name or number; [`balancer`] makes its plugin. A new mode is a
+//! variant of [`Mode`], a file here, and an arm in [`balancer`], which the compiler demands.
 //!
 //! # Layout
 //! - [`active_backup`]: one member carries everything

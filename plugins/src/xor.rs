@@ -1,9 +1,9 @@
 //! balance-xor: a hash of the frame picks the member.
 //!
-//! The switch on the other side holds the same links in a static aggregation group. It therefore sends each frame by one
-//! link only, any of them, and as soon as the link has carrier: members let frames in during `updelay` too. The table
-//! is Linux's array of usable slaves: members that are up, in the order in which they joined, so that the same hash
-//! picks the same member as there.
+//! The switch on the other side holds the same links in a static aggregation group. It therefore sends each frame by
+//! one link only, any of them, and as soon as the link has carrier: members let frames in during `updelay` too. The
+//! table is Linux's array of usable slaves: members that are up, in the order in which they joined, so that the same
+//! hash picks the same member as there.
 
 use bond_port::{ActiveCause, Balancer, Compiled, LinkState, Member, View};
 use forwarding::drop_reason::DropReason;

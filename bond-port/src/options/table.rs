@@ -34,13 +34,18 @@ const SWITCH: Choice<bool> = Choice { known: &[(false, 0, "off"), (true, 1, "on"
 /// Largest number of milliseconds, as in Linux.
 const MAX_MS: u32 = i32::MAX as u32;
 
-fn milliseconds(text: &str) -> Result<u32, Refusal> {
-    if text == "off" {
-        return Ok(0);
-    }
+/// Longest time between two announcements, as in Linux.
+const MAX_PEER_NOTIF_DELAY: u32 = 300_000;
+
+/// A number written with digits only.
+fn number(text: &str, max: u32) -> Result<u32, Refusal> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let value = if digits { text.parse().ok() } else { None };
-    value.filter(|ms| *ms <= MAX_MS).ok_or(Refusal::Invalid)
+    value.filter(|number| *number <= max).ok_or(Refusal::Invalid)
+}
+
+fn milliseconds(text: &str) -> Result<u32, Refusal> {
+    if text == "off" { Ok(0) } else { number(text, MAX_MS) }
 }
 
 fn milliseconds_allowed() -> String {
@@ -115,6 +120,18 @@ pub(super) const OPTIONS: &[Entry] = &[
         allowed: || HASH_POLICY.allowed(),
     },
     Entry {
+        name: "num_grat_arp",
+        get: |o| o.num_grat_arp.to_string(),
+        set: |o, text| number(text, u8::MAX.into()).map(|times| o.num_grat_arp = times as u8),
+        allowed: || "0-255".to_owned(),
+    },
+    Entry {
+        name: "peer_notif_delay",
+        get: |o| o.peer_notif_delay.to_string(),
+        set: |o, text| number(text, MAX_PEER_NOTIF_DELAY).map(|ms| o.peer_notif_delay = ms),
+        allowed: || format!("0-{MAX_PEER_NOTIF_DELAY} (milliseconds)"),
+    },
+    Entry {
         name: "all_slaves_active",
         get: |o| u8::from(o.all_slaves_active).to_string(),
         set: |o, text| SWITCH.parse(text).map(|value| o.all_slaves_active = value),
@@ -152,11 +169,8 @@ pub(super) const LATER: &[&str] = &[
     "min_links",
     "missed_max",
     "ns_ip6_target",
-    "num_grat_arp",
     "num_peer_notif",
-    "num_unsol_na",
     "packets_per_slave",
-    "peer_notif_delay",
     "prio",
     "queue_id",
     "rebalance_interval",

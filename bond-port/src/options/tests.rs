@@ -39,6 +39,8 @@ fn spellings_of_ovs_and_ifupdown() {
         assert_eq!(BondOptions::canonical(key), Ok("primary"));
     }
     assert_eq!(set("bond_mode", "active-backup").unwrap().mode, Mode::ActiveBackup);
+    assert_eq!(set("num_unsol_na", "7").unwrap(), set("num_grat_arp", "7").unwrap());
+    assert_eq!(BondOptions::canonical("num_unsol_na"), Ok("num_grat_arp"));
     assert_eq!(set("bond_updelay", "7").unwrap().updelay, 7);
     assert_eq!(set("bond_downdelay", "7").unwrap().downdelay, 7);
     assert_eq!(set("bond-xmit-hash-policy", "layer2").unwrap(), BondOptions::default());
@@ -91,6 +93,8 @@ fn wrong_values_change_nothing() {
         ("primary_reselect", "3"),
         ("all_slaves_active", "2"),
         ("use_carrier", "2"),
+        ("num_grat_arp", "256"),
+        ("peer_notif_delay", "300001"),
         ("primary", "a/b"),
         ("primary", "two words"),
         ("primary", ".."),
@@ -137,6 +141,15 @@ fn a_primary_needs_a_mode_that_has_one() {
     );
 }
 
+#[test]
+fn announcements_are_never_without_a_pause() {
+    let pause = |miimon, peer_notif_delay| {
+        let options = BondOptions { miimon, peer_notif_delay, ..BondOptions::default() };
+        options.peer_notif_delay().as_millis()
+    };
+    assert_eq!([pause(0, 0), pause(30, 0), pause(100, 50), pause(0, 50)], [100, 30, 100, 50]);
+}
+
 /// Linux: updelay 250 at miimon 100 is 200; at miimon 0 it is refused there and exact here.
 #[test]
 fn delays_are_multiples_of_miimon() {
@@ -150,6 +163,8 @@ fn delays_are_multiples_of_miimon() {
         "bond option updelay: 250 ms is not a multiple of miimon (100 ms), rounded down to 200"
     ));
     assert!(down.contains("rounded down to 0 ms"));
+    options.peer_notif_delay = 150;
+    assert_eq!((options.peer_notif_delay().as_millis(), options.warnings().len()), (100, 3));
     options.miimon = 50;
     assert_eq!(options.updelay().as_millis(), 250, "what was asked for is remembered");
 }

@@ -4,6 +4,7 @@ use crate::rig::{Rig, mac, ms, name};
 use bond_port::{ActiveCause, BondError, BondEvent, LinkState};
 use forwarding::drop_reason::DropReason;
 use forwarding::ids::DeviceId;
+use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, TransmitPlan};
 use plugins::active_backup::GRACE;
 
@@ -232,6 +233,41 @@ fn changing_the_policy_reselects() {
     assert_eq!(rig.active(), Some(0));
 }
 
+/// Linux `bond_options.sh`, case `num_grat_arp`.
+#[test]
+fn announcements_are_repeated_as_often_as_asked_for() {
+    for times in [0, 1, 10, 20, 30] {
+        let mut rig = Rig::up(&format!("mode=1 miimon=10 peer_notif_delay=100 num_grat_arp={times}"), 2);
+        rig.link(0, false);
+        let mut announced = Vec::new();
+        for _ in 0..=50_000 {
+            announced
+                .extend(changes(&mut rig).into_iter().filter(|event| *event == announce(1)).map(|_| rig.now));
+            rig.pass(ms(1));
+        }
+        assert_eq!(announced.len(), times);
+        assert!(announced.windows(2).all(|pair| pair[1] - pair[0] == ms(100)));
+    }
+}
+
+#[test]
+fn a_further_change_ends_the_announcements_of_the_one_before() {
+    let mut rig = Rig::up("mode=1 num_grat_arp=3", 2);
+    rig.set_active(1);
+    rig.pass(ms(100));
+    rig.set_active(0);
+    rig.pass(ms(10_000));
+    let announced: Vec<_> =
+        changes(&mut rig).into_iter().filter(|event| matches!(event, BondEvent::Announce { .. })).collect();
+    assert_eq!(announced, [announce(0), announce(0), announce(0)]);
+    rig.set_active(1);
+    rig.bond.remove_member(rig.now, "eth0").unwrap();
+    rig.bond.remove_member(rig.now, "eth1").unwrap();
+    rig.events();
+    rig.pass(ms(10_000));
+    assert_eq!(rig.events(), []);
+}
+
 /// Linux `mode-1-recovery-updelay.sh`: `updelay` is ignored when no member is up.
 #[test]
 fn recovery_updelay() {
@@ -452,6 +488,17 @@ fn the_mac_is_the_first_members_and_stays_until_the_last_has_left() {
 }
 
 #[test]
+fn an_address_that_is_none_is_not_taken() {
+    let mut rig = Rig::silent("mode=1", 2);
+    let mut report = rig.report(0, true);
+    report.mac = MacAddr::ZERO;
+    rig.bond.handle_link(rig.now, "eth0", Some(report));
+    assert_eq!(rig.bond.mac(), None);
+    rig.link(1, true);
+    assert_eq!(rig.bond.mac(), Some(mac(1)));
+}
+
+#[test]
 fn a_first_member_that_appears_late_does_not_take_the_mac() {
     let mut rig = Rig::silent("mode=1", 2);
     rig.bond.handle_link(rig.now, "eth0", None);
@@ -468,7 +515,10 @@ fn restart_restores_the_active_member_in_any_order_of_reports() {
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let mut rig = Rig::silent(words, 3);
             rig.bond.restore_active("eth1");
-            order.into_iter().for_each(|member| rig.link(member, true));
+            for member in order {
+                rig.link(member, true);
+                rig.link(member, true);
+            }
             assert_eq!(rig.active(), Some(1), "{words} {order:?}");
             let events = changes(&mut rig);
             let announced: Vec<_> =
@@ -481,6 +531,29 @@ fn restart_restores_the_active_member_in_any_order_of_reports() {
             assert_eq!(rig.active(), Some(0), "{words}: the hint is not a primary");
         }
     }
+}
+
+#[test]
+fn a_restored_member_is_not_driven_out_by_a_primary_that_may_not() {
+    let mut rig = Rig::silent("mode=1 primary=eth0 primary_reselect=failure", 2);
+    rig.bond.restore_active("eth1");
+    rig.link(0, true);
+    rig.link(1, true);
+    rig.link(0, false);
+    rig.link(0, true);
+    assert_eq!(rig.active(), Some(1));
+}
+
+#[test]
+fn a_member_that_joins_after_the_restart_has_its_updelay() {
+    let mut rig = Rig::silent("mode=1 updelay=5000", 2);
+    rig.bond.restore_active("eth1");
+    rig.link(0, true);
+    rig.link(1, true);
+    assert_eq!((rig.link_state(0), rig.link_state(1)), (LinkState::Up, LinkState::Up));
+    rig.bond.add_member(rig.now, "eth2").unwrap();
+    rig.link(2, true);
+    assert_eq!(rig.link_state(2), LinkState::GoingBack);
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn op() -> impl Strategy<Value = Op> {
     let words = prop_oneof![
         Just("mode=1"),
         Just("mode=1 primary=eth1"),
+        Just("mode=1 num_grat_arp=4 peer_notif_delay=150 all_slaves_active=1"),
         Just("mode=1 primary=eth2 primary_reselect=better updelay=300"),
         Just("mode=1 primary=eth0 primary_reselect=failure downdelay=200"),
         Just("mode=1 all_slaves_active=1 updelay=700 downdelay=700"),

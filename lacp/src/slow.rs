@@ -1,0 +1,120 @@
+//! What LACPDUs and Marker PDUs have in common: both are Slow Protocols (IEEE 802.3-2018 annex 57A).
+//!
+//! A PDU here is what follows the Ethernet header, from the subtype on: 110 octets.
+
+use thiserror::Error;
+
+use crate::lacpdu::Lacpdu;
+use crate::marker::Marker;
+
+/// 01:80:c2:00:00:02, the Slow Protocols address; never forwarded by a bridge.
+pub const DESTINATION: [u8; 6] = [0x01, 0x80, 0xc2, 0x00, 0x00, 0x02];
+/// Ethertype of the Slow Protocols.
+pub const ETHERTYPE: u16 = 0x8809;
+/// Subtype of a LACPDU.
+pub const SUBTYPE_LACP: u8 = 1;
+/// Subtype of a Marker PDU.
+pub const SUBTYPE_MARKER: u8 = 2;
+/// Octets of a PDU as it is sent; the least that a received one may have.
+pub const PDU_LEN: usize = 110;
+/// Octets of a frame with its Ethernet header and without FCS.
+pub const FRAME_LEN: usize = 14 + PDU_LEN;
+
+/// The type of the TLV that ends a PDU.
+pub(crate) const TLV_TERMINATOR: u8 = 0;
+
+/// Either kind of PDU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pdu {
+    /// Subtype 1.
+    Lacp(Lacpdu),
+    /// Subtype 2.
+    Marker(Marker),
+}
+
+impl Pdu {
+    /// Reads a PDU that begins with its subtype.
+    ///
+    /// # Errors
+    /// [`PduError::Subtype`] for another Slow Protocol (OAM is one); otherwise the PDU is malformed.
+    pub fn parse(pdu: &[u8]) -> Result<Self, PduError> {
+        match pdu.first() {
+            None => Err(PduError::Short { found: 0 }),
+            Some(&SUBTYPE_LACP) => Lacpdu::parse(pdu).map(Self::Lacp),
+            Some(&SUBTYPE_MARKER) => Marker::parse(pdu).map(Self::Marker),
+            Some(&found) => Err(PduError::Subtype { found }),
+        }
+    }
+}
+
+/// Why octets are not a LACPDU or a Marker PDU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PduError {
+    /// Cut off. (Linux counts it as illegal.)
+    #[error("PDU of {found} octets, at least {PDU_LEN} are needed")]
+    Short {
+        /// Octets found.
+        found: usize,
+    },
+    /// Another Slow Protocol.
+    #[error("slow protocol subtype {found}, neither LACP (1) nor Marker (2)")]
+    Subtype {
+        /// The subtype found.
+        found: u8,
+    },
+    /// Another TLV than the one that must stand there.
+    #[error("TLV of type {found} at octet {offset}, expected type {expected}")]
+    TlvType {
+        /// Where, from the subtype on.
+        offset: usize,
+        /// What must stand there.
+        expected: u8,
+        /// What stands there.
+        found: u8,
+    },
+    /// A TLV with a length that its type does not have, or that leads out of the PDU.
+    #[error("TLV of type {tlv} at octet {offset} has the illegal length {found}")]
+    TlvLength {
+        /// Where, from the subtype on.
+        offset: usize,
+        /// The type.
+        tlv: u8,
+        /// The length found, which includes the two octets of type and length.
+        found: u8,
+    },
+}
+
+/// The frame that carries a PDU, untagged, sent by the port with the address `source`.
+pub fn frame(source: [u8; 6], pdu: &[u8; PDU_LEN]) -> [u8; FRAME_LEN] {
+    let mut frame = [0; FRAME_LEN];
+    frame[..6].copy_from_slice(&DESTINATION);
+    frame[6..12].copy_from_slice(&source);
+    frame[12..14].copy_from_slice(&ETHERTYPE.to_be_bytes());
+    frame[14..].copy_from_slice(pdu);
+    frame
+}
+
+/// The two octets before a TLV's value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TlvHeader {
+    pub(crate) offset: usize,
+    pub(crate) tlv: u8,
+    pub(crate) length: u8,
+}
+
+impl TlvHeader {
+    /// That the TLV is what must stand there.
+    pub(crate) fn expect(self, tlv: u8, length: u8) -> Result<(), PduError> {
+        if self.tlv != tlv {
+            Err(PduError::TlvType { offset: self.offset, expected: tlv, found: self.tlv })
+        } else if self.length != length {
+            Err(self.illegal_length())
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn illegal_length(self) -> PduError {
+        PduError::TlvLength { offset: self.offset, tlv: self.tlv, found: self.length }
+    }
+}
