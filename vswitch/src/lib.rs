@@ -14,16 +14,16 @@
 
 pub mod announcer;
 pub mod cli;
-//pub mod control;
+pub mod control;
 pub mod counters;
 pub mod datapath;
 pub mod device;
 pub mod model;
 pub mod netlink;
-mod random;
-//pub mod rpc;
+pub mod random;
+pub mod rpc;
 pub mod saver;
-//pub mod settings;
+pub mod settings;
 pub mod state_file;
 pub mod switch;
 pub mod transaction;

@@ -9,6 +9,7 @@ mod transactions;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,13 +55,13 @@ impl Control {
         monitor: LinkMonitor,
         listener: Listener,
         signals: UnixStream,
-        state: std::path::PathBuf,
+        state: PathBuf,
     ) -> anyhow::Result<Self> {
         let poll = Poll::new().context("epoll")?;
         let waker = Arc::new(Waker::new(poll.registry(), SAVER)?);
         let saver = Saver::start(state, waker).context("thread for the state file")?;
         for (token, fd) in [
-            (NETLINK, std::os::fd::AsFd::as_fd(&monitor.fd()).as_raw_fd()),
+            (NETLINK, monitor.fd().as_raw_fd()),
             (LISTENER, listener.as_raw_fd()),
             (SIGNALS, signals.as_raw_fd()),
         ] {
@@ -100,11 +101,7 @@ impl Control {
                         let now = self.epoch.elapsed();
                         self.transactions.handle_saved(now, &mut self.switch, &mut self.connections);
                     }
-                    token => {
-                        for (connection, call) in self.connections.handle(token) {
-                            self.transactions.submit(connection, call);
-                        }
-                    }
+                    token => self.transactions.drive(token.0, &mut self.connections),
                 }
             }
             let now = self.epoch.elapsed();

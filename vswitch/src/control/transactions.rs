@@ -3,16 +3,18 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::connections::{Call, ConnectionId, Connections};
+use super::connections::{ConnectionId, Connections};
+use crate::rpc::message::Failure;
+use crate::rpc::{Transact, Transacted};
 use crate::saver::Saver;
 use crate::switch::{Moment, Prepared, Switch};
-use crate::transaction::{self, Action, Outcome, Reply};
+use crate::transaction::{self, Action, Outcome};
 
 /// The commands that wait, and the one whose model is being saved.
 #[derive(Debug)]
 pub(super) struct Transactions {
     saver: Saver,
-    waiting: VecDeque<(ConnectionId, Call)>,
+    waiting: VecDeque<(ConnectionId, Transact)>,
     saving: Option<Saving>,
 }
 
@@ -27,8 +29,7 @@ struct Saving {
 /// What is to be answered when everything is done.
 #[derive(Debug)]
 struct Answer {
-    replies: Vec<Reply>,
-    warnings: Vec<String>,
+    transacted: Transacted,
     actions: Vec<Action>,
 }
 
@@ -37,9 +38,11 @@ impl Transactions {
         Self { saver, waiting: VecDeque::new(), saving: None }
     }
 
-    /// Puts a call at the end of the queue.
-    pub(super) fn submit(&mut self, connection: ConnectionId, call: Call) {
-        self.waiting.push_back((connection, call));
+    /// Lets a client read and write, and puts its next call, if it has one, at the end of the queue.
+    pub(super) fn drive(&mut self, connection: ConnectionId, connections: &mut Connections) {
+        if let Some(call) = connections.drive(connection) {
+            self.waiting.push_back((connection, call));
+        }
     }
 
     /// Begins what can be begun: the next calls, and the saving of hints.
@@ -52,6 +55,8 @@ impl Transactions {
             }
             let Some((connection, call)) = self.waiting.pop_front() else { return };
             self.begin(now, switch, connections, connection, call);
+            // Sends the answer, if there is one already.
+            self.drive(connection, connections);
         }
     }
 
@@ -61,17 +66,17 @@ impl Transactions {
         switch: &mut Switch,
         connections: &mut Connections,
         connection: ConnectionId,
-        call: Call,
+        call: Transact,
     ) {
         let mut moment = Moment { switch, now };
         let outcome = match transaction::execute(switch.model(), &mut moment, &call.requests) {
             Ok(outcome) => outcome,
-            Err(error) => return connections.refuse(connection, Some(error.index), &error.message),
+            Err(error) => return connections.answer(connection, Err(error.into())),
         };
         let Outcome { model, replies, warnings, actions } = outcome;
-        let answer = Answer { replies, warnings, actions };
+        let answer = Answer { transacted: Transacted { replies, warnings }, actions };
         if call.dry_run {
-            return connections.answer(connection, &answer.replies, &answer.warnings);
+            return connections.answer(connection, Ok(answer.transacted));
         }
         if model == *switch.model() {
             return finish(now, switch, connections, connection, answer);
@@ -81,7 +86,7 @@ impl Transactions {
                 self.saver.begin(prepared.model().clone());
                 self.saving = Some(Saving { connection, prepared, answer });
             }
-            Err(message) => connections.refuse(connection, None, &message),
+            Err(message) => connections.answer(connection, Err(Failure::not_applied(&message))),
         }
     }
 
@@ -103,9 +108,12 @@ impl Transactions {
             (Some(saving), Ok(())) => {
                 switch.commit(now, saving.prepared);
                 finish(now, switch, connections, saving.connection, saving.answer);
+                self.drive(saving.connection, connections);
             }
             (Some(saving), Err(error)) => {
-                connections.refuse(saving.connection, None, &format!("{error}; nothing was changed"));
+                let failure = Failure::not_applied(&format!("{error}; nothing was changed"));
+                connections.answer(saving.connection, Err(failure));
+                self.drive(saving.connection, connections);
             }
             (None, Ok(())) => {}
             (None, Err(error)) => tracing::error!(%error, "the active member can't be saved for the next start"),
@@ -140,7 +148,7 @@ fn finish(
             Action::SetActiveMember { bond, member } => {
                 // Checked when the command was taken; a link may have failed since then.
                 if let Err(message) = switch.set_active_member(now, bond, member) {
-                    return connections.refuse(connection, None, &message);
+                    return connections.answer(connection, Err(Failure::not_applied(&message)));
                 }
             }
             Action::FlushFdb { bridge } => {
@@ -149,5 +157,5 @@ fn finish(
             }
         }
     }
-    connections.answer(connection, &answer.replies, &answer.warnings);
+    connections.answer(connection, Ok(answer.transacted));
 }
