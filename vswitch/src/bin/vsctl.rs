@@ -1,0 +1,83 @@
+//! `vsctl`: the command line of the switch. Exit status: 0 done; 1 error; 2 `br-exists` found no bridge; 142 time-out.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use vswitch::cli::{self, Format, Invocation, Run};
+use vswitch::rpc::client::{self, ClientError};
+use vswitch::rpc::{self, Transact};
+use vswitch::transaction::Reply;
+
+const FAILED: u8 = 1;
+const NO_SUCH_BRIDGE: u8 = 2;
+/// What a shell reports of ovs-vsctl, which a timer's signal ends (128 + SIGALRM).
+const TIMED_OUT: u8 = 142;
+
+fn main() -> ExitCode {
+    match arguments().and_then(|arguments| cli::parse(&arguments).map_err(|error| error.to_string())) {
+        Ok(Invocation::Print(text)) => print(&text),
+        Ok(Invocation::Run(run)) => execute(&run),
+        Err(problem) => {
+            complain(&problem);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn arguments() -> Result<Vec<String>, String> {
+    let text =
+        |word: std::ffi::OsString| word.into_string().map_err(|word| format!("{word:?} is not UTF-8 text"));
+    std::env::args_os().skip(1).map(text).collect()
+}
+
+fn execute(run: &Run) -> ExitCode {
+    let rundir = run.rundir.clone().or_else(|| std::env::var_os(rpc::RUNDIR_VARIABLE).map(PathBuf::from));
+    let rundir =
+        rundir.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| rpc::DEFAULT_RUNDIR.into());
+    let transact = Transact { requests: run.requests.clone(), dry_run: run.dry_run };
+    match client::transact(&rpc::socket_path(&rundir), run.timeout, &transact) {
+        Ok(transacted) => {
+            transacted.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+            let done = print(&match run.format {
+                Format::Table => cli::text(&transacted.replies),
+                Format::Json => cli::json(&transacted.replies),
+            });
+            if transacted.replies.contains(&Reply::Exists(false)) {
+                ExitCode::from(NO_SUCH_BRIDGE)
+            } else {
+                done
+            }
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            if let ClientError::Refused { index: Some(index), .. } = error
+                && run.requests.len() > 1
+            {
+                complain(&format!(
+                    "nothing was changed (command {} of {} failed)",
+                    index + 1,
+                    run.requests.len()
+                ));
+            }
+            ExitCode::from(if matches!(error, ClientError::Timeout { .. }) { TIMED_OUT } else { FAILED })
+        }
+    }
+}
+
+/// Prints; a reader that has gone away is no error.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("can't print: {error}"));
+            ExitCode::from(FAILED)
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn complain(problem: &str) {
+    // Nothing can be done if even this fails.
+    let _ = writeln!(io::stderr(), "vsctl: {problem}");
+}

@@ -1,0 +1,27 @@
+//! The help text, made from the table of commands.
+
+use super::verbs;
+
+const HEAD: &str = "\
+vsctl: control a running vswitchd
+usage: vsctl [OPTION]... COMMAND [ARG]... [-- COMMAND [ARG]...]...
+
+Several commands joined by -- are one transaction: all of them are done, or none.
+
+Options:
+  -f, --format=table|json   how to print replies (default: table)
+  -t, --timeout=SECONDS     give up after this time; 0 waits for ever (default: 0)
+      --rundir=DIRECTORY    where the daemon's socket is (default: $VSWITCH_RUNDIR or /run/vswitch)
+      --dry-run             check the commands, change nothing
+      --no-wait             accepted for compatibility
+  -h, --help                print this text
+  -V, --version             print the version of vsctl
+
+Commands:
+";
+
+/// All of it.
+pub(super) fn text() -> String {
+    let command = |verb: &verbs::Verb| format!("  {}\n        {}\n", verb.usage(), verb.summary);
+    HEAD.to_owned() + &verbs::ALL.iter().map(command).collect::<String>()
+}

@@ -1,0 +1,196 @@
+//! Commands about bonds and their members.
+
+use super::columns::Table;
+use super::reply::BondSummary;
+use super::{Action, Draft, Problem, Reply, Setting};
+use crate::model::{Bond, Model, Place, Port};
+
+impl Draft<'_> {
+    pub(super) fn add_bond(
+        &mut self,
+        bridge: &str,
+        bond: &str,
+        members: &[String],
+        settings: &[Setting],
+        may_exist: bool,
+    ) -> Result<Reply, Problem> {
+        self.bridge(bridge)?;
+        if may_exist && self.bond_is_there(bridge, bond, members)? {
+            return self.apply(Table::Bond, bond, settings);
+        }
+        self.check_free("a port", bond)?;
+        let port = Port { bond: Some(Bond::default()), ..Port::default() };
+        self.bridge_mut(bridge)?.ports.insert(bond.to_owned(), port);
+        for member in members {
+            self.join(bond, member)?;
+        }
+        self.apply(Table::Bond, bond, settings)
+    }
+
+    /// For `--may-exist`: whether the bond exists just so; an error if it exists otherwise.
+    fn bond_is_there(&self, bridge: &str, bond: &str, members: &[String]) -> Result<bool, Problem> {
+        let wanted = sorted(members);
+        let but = |found: String| {
+            let asked: String = wanted.iter().map(|member| format!(" {member}")).collect();
+            Err(format!("\"--may-exist add-bond {bridge} {bond}{asked}\" but {bond} {found}"))
+        };
+        match self.model.place_of(bond) {
+            None => Ok(false),
+            Some(Place::Bond { bridge: actual }) if actual == bridge => {
+                let found = self.model.bond(bond).map(|(_, bond)| sorted(&bond.members)).unwrap_or_default();
+                match found {
+                    found if found == wanted => Ok(true),
+                    found if found.is_empty() => but("actually has no interfaces".to_owned()),
+                    found => but(format!("actually has interface(s) {}", found.join(", "))),
+                }
+            }
+            Some(Place::Bond { bridge: actual }) => but(format!("is actually attached to bridge {actual}")),
+            Some(Place::Port { bridge: actual }) => but(format!("is a plain port on bridge {actual}")),
+            Some(Place::Bridge) => but("is a bridge".to_owned()),
+            Some(Place::Member { bond: other, .. }) => but(format!("is actually a member of bond {other}")),
+        }
+    }
+
+    pub(super) fn add_bond_iface(
+        &mut self,
+        bond: &str,
+        iface: &str,
+        may_exist: bool,
+    ) -> Result<Reply, Problem> {
+        self.bond_port(bond)?;
+        if may_exist && let Some(Place::Member { bond: actual, .. }) = self.model.place_of(iface) {
+            return if actual == bond {
+                Ok(Reply::Done {})
+            } else {
+                Err(format!(
+                    "\"--may-exist add-bond-iface {bond} {iface}\" but {iface} is actually attached to port {actual}"
+                ))
+            };
+        }
+        self.join(bond, iface)?;
+        Ok(Reply::Done {})
+    }
+
+    fn join(&mut self, bond: &str, iface: &str) -> Result<(), Problem> {
+        self.check_free("an interface", iface)?;
+        self.check_device(iface)?;
+        if let Some(bond) = self.model.bond_mut(bond) {
+            bond.members.push(iface.to_owned());
+        }
+        Ok(())
+    }
+
+    pub(super) fn del_bond_iface(
+        &mut self,
+        bond: Option<&str>,
+        iface: &str,
+        if_exists: bool,
+    ) -> Result<Reply, Problem> {
+        if let Some(bond) = bond {
+            self.bond_port(bond)?;
+        }
+        let actual = match (self.model.place_of(iface), bond) {
+            (Some(Place::Member { bond: actual, .. }), None) => actual.to_owned(),
+            (Some(Place::Member { bond: actual, .. }), Some(bond)) if actual == bond => actual.to_owned(),
+            (Some(Place::Port { bridge }), None) => {
+                return Err(format!(
+                    "{iface} is a plain port of bridge {bridge}, not a member of a bond; use \"del-port {iface}\""
+                ));
+            }
+            _ if if_exists => return Ok(Reply::Done {}),
+            (place, Some(bond)) => {
+                let found = match place {
+                    Some(Place::Member { bond, .. }) => format!("; it is a member of bond {bond}"),
+                    _ => String::new(),
+                };
+                return Err(format!("port {bond} does not have an interface {iface}{found}"));
+            }
+            (_, None) => return Err(format!("no interface named {iface}")),
+        };
+        if let Some(bond) = self.model.bond_mut(&actual) {
+            bond.members.retain(|member| member != iface);
+            bond.active.take_if(|active| active == iface);
+        }
+        Ok(Reply::Done {})
+    }
+
+    /// The bond of this name, for commands that change it.
+    fn bond_port(&self, name: &str) -> Result<&Bond, Problem> {
+        match self.model.bond(name) {
+            Some((_, bond)) => Ok(bond),
+            None if self.port_place(name).is_some() => Err(format!("port {name} is not a bond")),
+            None => Err(self.no_port(name)),
+        }
+    }
+
+    /// The bond of this name, for commands that look at how it runs.
+    fn running_bond(&self, name: &str) -> Result<&Bond, Problem> {
+        self.model.bond(name).map(|(_, bond)| bond).ok_or_else(|| match self.port_place(name) {
+            Some((bridge, _)) => format!("no such bond: {name} is a plain port of bridge {bridge}"),
+            None => format!("no such bond: {name}"),
+        })
+    }
+
+    pub(super) fn bond_show(&self, name: Option<&str>) -> Result<Reply, Problem> {
+        let Some(name) = name else {
+            let bonds = self.model.bridges.values().flat_map(|bridge| bridge.bonds());
+            return Ok(Reply::Bonds(bonds.filter_map(|(name, _, _)| self.runtime.bond(name)).collect()));
+        };
+        self.running_bond(name)?;
+        match self.runtime.bond(name) {
+            Some(status) => Ok(Reply::Bonds(vec![status])),
+            None => {
+                Err(format!("bond {name} is new in this call and has no state yet; ask in a call of its own"))
+            }
+        }
+    }
+
+    pub(super) fn bond_list(&self) -> Reply {
+        let summary = |bridge: &str, name: &str, bond: &Bond| BondSummary {
+            name: name.to_owned(),
+            bridge: bridge.to_owned(),
+            mode: bond.mode(),
+            members: bond.members.clone(),
+        };
+        let mut list: Vec<_> = self
+            .model
+            .bridges
+            .iter()
+            .flat_map(|(bridge, b)| b.bonds().map(move |(name, _, bond)| summary(bridge, name, bond)))
+            .collect();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        Reply::BondList(list)
+    }
+
+    pub(super) fn set_active_member(&mut self, name: &str, member: &str) -> Result<Reply, Problem> {
+        let bond = self.running_bond(name)?;
+        if !bond.members.iter().any(|m| m == member) {
+            let has = if bond.members.is_empty() { "none".to_owned() } else { bond.members.join(", ") };
+            return Err(format!("no such member: {member}; the members of bond {name} are {has}"));
+        }
+        let changed = self.runtime.can_activate(name, member)?;
+        if changed {
+            self.actions.push(Action::SetActiveMember { bond: name.to_owned(), member: member.to_owned() });
+        }
+        Ok(Reply::Text(if changed { "done" } else { "no change" }.to_owned()))
+    }
+
+    /// Linux allows a primary that is not a member yet; it is more often a mistake.
+    pub(super) fn warn_of_absent_primaries(&mut self, before: &Model) {
+        for (name, _, bond) in self.model.bridges.values().flat_map(|bridge| bridge.bonds()) {
+            let unchanged = before.bond(name).is_some_and(|(_, old)| old == bond);
+            let primary = bond.options.get("primary").filter(|primary| !bond.members.contains(primary));
+            if let Some(primary) = primary.filter(|_| !unchanged) {
+                self.warnings.push(format!(
+                    "bond {name}: primary {primary} is not a member; it will be preferred once it joins"
+                ));
+            }
+        }
+    }
+}
+
+fn sorted(names: &[String]) -> Vec<String> {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    names
+}

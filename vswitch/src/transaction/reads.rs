@@ -1,0 +1,102 @@
+//! Commands that only look.
+
+use super::reply::{FdbTable, PortKind, ShowBridge, ShowInterface, ShowPort, ShowReply};
+use super::{Action, Draft, Problem, Reply};
+use crate::model::{Bridge, Port, Vlan};
+
+impl Draft<'_> {
+    pub(super) fn show(&self) -> ShowReply {
+        let bridges = self.model.bridges.iter().map(|(name, b)| self.show_bridge(name, b)).collect();
+        ShowReply { bridges, version: self.runtime.version() }
+    }
+
+    fn show_bridge(&self, name: &str, bridge: &Bridge) -> ShowBridge {
+        let internal = show_port(name, &bridge.vlan, PortKind::Internal);
+        let internal =
+            ShowPort { interfaces: vec![ShowInterface { name: name.to_owned(), error: None }], ..internal };
+        let mut ports: Vec<_> =
+            bridge.ports.iter().map(|(name, port)| self.show_device_port(name, port)).collect();
+        ports.push(internal);
+        ports.sort_by(|a, b| a.name.cmp(&b.name));
+        ShowBridge {
+            name: name.to_owned(),
+            mac: bridge.mac,
+            carrier: bridge.carrier.clone(),
+            mac_table_size: bridge.mac_table_size,
+            mac_aging_time: bridge.mac_aging_time,
+            ports,
+        }
+    }
+
+    fn show_device_port(&self, name: &str, port: &Port) -> ShowPort {
+        let Some(bond) = &port.bond else {
+            let interfaces = vec![self.show_interface(name)];
+            return ShowPort { interfaces, ..show_port(name, &port.vlan, PortKind::Device) };
+        };
+        ShowPort {
+            options: bond.options.clone(),
+            interfaces: bond.members.iter().map(|member| self.show_interface(member)).collect(),
+            ..show_port(name, &port.vlan, PortKind::Bond)
+        }
+    }
+
+    fn show_interface(&self, name: &str) -> ShowInterface {
+        let missing = self.runtime.device(name).is_none();
+        let error = missing.then(|| format!("could not open network device {name} (No such device)"));
+        ShowInterface { name: name.to_owned(), error }
+    }
+
+    pub(super) fn fdb_show(&self, bridges: &[String]) -> Result<Reply, Problem> {
+        let all: Vec<String>;
+        let bridges = if bridges.is_empty() {
+            all = self.model.bridges.keys().cloned().collect();
+            &all
+        } else {
+            bridges
+        };
+        let table = |bridge: &String| {
+            self.check_running_bridge(bridge)?;
+            Ok(FdbTable { bridge: bridge.clone(), entries: self.runtime.fdb(bridge) })
+        };
+        Ok(Reply::Fdb(bridges.iter().map(table).collect::<Result<_, Problem>>()?))
+    }
+
+    pub(super) fn fdb_flush(&mut self, bridge: Option<&str>) -> Result<Reply, Problem> {
+        let bridges = match bridge {
+            Some(bridge) => {
+                self.check_running_bridge(bridge)?;
+                vec![bridge.to_owned()]
+            }
+            None => self.model.bridges.keys().cloned().collect(),
+        };
+        self.actions.extend(bridges.into_iter().map(|bridge| Action::FlushFdb { bridge }));
+        Ok(Reply::Text("table successfully flushed".to_owned()))
+    }
+
+    fn check_running_bridge(&self, name: &str) -> Result<(), Problem> {
+        if self.model.bridges.contains_key(name) {
+            return Ok(());
+        }
+        Err(format!("no such bridge: {name}"))
+    }
+
+    pub(super) fn counters_show(&self, devices: &[String]) -> Result<Reply, Problem> {
+        let all = self.runtime.counters();
+        if let Some(unknown) = devices.iter().find(|name| all.iter().all(|c| c.device != **name)) {
+            return Err(format!("no counters for {unknown}: it is not a device of this switch"));
+        }
+        let wanted = |device: &String| devices.is_empty() || devices.contains(device);
+        Ok(Reply::Counters(all.into_iter().filter(|c| wanted(&c.device)).collect()))
+    }
+}
+
+fn show_port(name: &str, vlan: &Vlan, kind: PortKind) -> ShowPort {
+    ShowPort {
+        name: name.to_owned(),
+        tag: vlan.tag(),
+        trunks: vlan.trunks().map(|list| list.iter().collect()).unwrap_or_default(),
+        kind,
+        options: Default::default(),
+        interfaces: Vec::new(),
+    }
+}

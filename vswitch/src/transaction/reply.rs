@@ -1,0 +1,216 @@
+//! What commands answer. Units and spellings here are those of `vsctl -f json`.
+
+use std::collections::BTreeMap;
+
+use forwarding::mac::MacAddr;
+use serde::{Deserialize, Serialize};
+
+use crate::model::mac_text;
+
+/// The answer to one command. On the wire it is an object with one field, named after the kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// Done; there is nothing to tell.
+    Done {},
+    /// A list of names.
+    Names(Vec<String>),
+    /// One text.
+    Text(String),
+    /// Yes or no.
+    Exists(bool),
+    /// `show`.
+    Show(ShowReply),
+    /// `fdb/show`: one table a bridge.
+    Fdb(Vec<FdbTable>),
+    /// `bond/show`.
+    Bonds(Vec<BondStatus>),
+    /// `bond/list`.
+    BondList(Vec<BondSummary>),
+    /// `counters/show`.
+    Counters(Vec<DeviceCounters>),
+}
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowReply {
+    /// Bridges by name.
+    pub bridges: Vec<ShowBridge>,
+    /// The daemon's version.
+    pub version: String,
+}
+
+/// A bridge in [`ShowReply`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowBridge {
+    /// Its name.
+    pub name: String,
+    /// Address of the internal port.
+    #[serde(with = "mac_text")]
+    pub mac: MacAddr,
+    /// The port whose carrier the internal port follows.
+    pub carrier: Option<String>,
+    /// Most FDB entries.
+    pub mac_table_size: u32,
+    /// Ageing time in seconds.
+    pub mac_aging_time: u32,
+    /// Ports by name, the internal port among them.
+    pub ports: Vec<ShowPort>,
+}
+
+/// A port in [`ShowReply`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowPort {
+    /// Its name.
+    pub name: String,
+    /// The VLAN of an access port.
+    pub tag: Option<u16>,
+    /// The VLANs of a trunk that does not carry all; empty otherwise.
+    pub trunks: Vec<u16>,
+    /// What the port is: `internal`, `device` or `bond`.
+    pub kind: PortKind,
+    /// A bond's options that differ from the defaults.
+    pub options: BTreeMap<String, String>,
+    /// Its devices: one, or a bond's members in joining order.
+    pub interfaces: Vec<ShowInterface>,
+}
+
+/// What a port is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortKind {
+    /// The bridge's own.
+    Internal,
+    /// A plain device.
+    Device,
+    /// A bond.
+    Bond,
+}
+
+/// A device in [`ShowReply`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowInterface {
+    /// Its name.
+    pub name: String,
+    /// Why it does not work now.
+    pub error: Option<String>,
+}
+
+/// What a bridge has learned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FdbTable {
+    /// The bridge.
+    pub bridge: String,
+    /// In the order they are to be printed.
+    pub entries: Vec<FdbRow>,
+}
+
+/// One learned MAC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FdbRow {
+    /// The port behind which it is.
+    pub port: String,
+    /// VLAN, 0 for untagged.
+    pub vlan: u16,
+    /// The address.
+    #[serde(with = "mac_text")]
+    pub mac: MacAddr,
+    /// Seconds since it was last heard.
+    pub age: u64,
+}
+
+/// A bond as it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BondStatus {
+    /// Its name.
+    pub name: String,
+    /// Its bridge.
+    pub bridge: String,
+    /// Name of the mode, `active-backup`.
+    pub mode: String,
+    /// Milliseconds that a link must be up before the member is used, as in force.
+    pub updelay: u64,
+    /// Milliseconds that a link must be down before the member is given up, as in force.
+    pub downdelay: u64,
+    /// All options and their values, in Linux's spelling.
+    pub options: BTreeMap<String, String>,
+    /// The member that is preferred, whether or not it is one now.
+    pub primary: Option<String>,
+    /// The member that carries, in modes that have one.
+    pub active: Option<String>,
+    /// Why it is the active one, or why there is none: a word such as `member_down`.
+    pub active_cause: Option<String>,
+    /// Milliseconds since the active member changed.
+    pub active_age: Option<u64>,
+    /// How often the active member changed.
+    pub active_changes: u64,
+    /// Address of the bond: its first member's.
+    #[serde(with = "mac_text::option")]
+    pub mac: Option<MacAddr>,
+    /// Whether some member is usable.
+    pub carrier: bool,
+    /// Members in joining order.
+    pub members: Vec<MemberStatus>,
+}
+
+/// A member as it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// Its name.
+    pub name: String,
+    /// There is such a device.
+    pub present: bool,
+    /// The link is up, or not yet given up (OVS: `enabled`).
+    pub enabled: bool,
+    /// Carrier is all it needs to be enabled (OVS's word).
+    pub may_enable: bool,
+    /// The bond's opinion of the link: `up`, `down`, `going down`, `going back`.
+    pub link: String,
+    /// Milliseconds for which it has been so.
+    pub link_age: u64,
+    /// Milliseconds until a running updelay (going back) or downdelay (going down) ends.
+    pub delay_left: Option<u64>,
+    /// Times that its link failed.
+    pub link_failures: u64,
+    /// Speed in Mb/s, if known.
+    pub speed: Option<u32>,
+    /// Duplex, if known.
+    pub full_duplex: Option<bool>,
+    /// Its own address, if it was ever seen.
+    #[serde(with = "mac_text::option")]
+    pub mac: Option<MacAddr>,
+}
+
+/// A line of `bond/list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BondSummary {
+    /// Its name.
+    pub name: String,
+    /// Its bridge.
+    pub bridge: String,
+    /// Name of the mode.
+    pub mode: String,
+    /// Members in joining order.
+    pub members: Vec<String>,
+}
+
+/// Counters of one device since it was added.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DeviceCounters {
+    /// The device.
+    pub device: String,
+    /// Its port: itself, or the bond.
+    pub port: String,
+    /// Its bridge.
+    pub bridge: String,
+    /// Frames received, dropped ones included.
+    pub rx_frames: u64,
+    /// Octets received.
+    pub rx_bytes: u64,
+    /// Frames sent.
+    pub tx_frames: u64,
+    /// Octets sent.
+    pub tx_bytes: u64,
+    /// Frames dropped, by reason ([`forwarding::drop_reason::DropReason::label`]); reasons that did not occur are left out.
+    pub drops: BTreeMap<String, u64>,
+}

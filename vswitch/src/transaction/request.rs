@@ -1,0 +1,219 @@
+//! What can be asked of the switch: one value for each command.
+
+use serde::{Deserialize, Serialize};
+
+/// One command. In JSON it is an object whose `command` names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", deny_unknown_fields)]
+pub enum Request {
+    /// Adds a bridge and its internal port.
+    #[serde(rename = "add-br")]
+    AddBridge {
+        /// The new bridge.
+        bridge: String,
+        /// An existing bridge of this name is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        may_exist: bool,
+    },
+    /// Deletes a bridge and everything in it.
+    #[serde(rename = "del-br")]
+    DelBridge {
+        /// The bridge.
+        bridge: String,
+        /// A missing bridge is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        if_exists: bool,
+    },
+    /// Names of all bridges.
+    #[serde(rename = "list-br")]
+    ListBridges {},
+    /// Whether there is such a bridge.
+    #[serde(rename = "br-exists")]
+    BridgeExists {
+        /// The name to look for.
+        bridge: String,
+    },
+    /// Adds a device to a bridge as a plain port.
+    #[serde(rename = "add-port")]
+    AddPort {
+        /// The bridge.
+        bridge: String,
+        /// The device.
+        port: String,
+        /// Columns of table `port`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        settings: Vec<Setting>,
+        /// A plain port of this name on this bridge is all right; the settings are applied to it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        may_exist: bool,
+    },
+    /// Deletes a port or bond.
+    #[serde(rename = "del-port")]
+    DelPort {
+        /// The bridge that must have it; any if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bridge: Option<String>,
+        /// The port or bond.
+        port: String,
+        /// A missing port is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        if_exists: bool,
+    },
+    /// Names of a bridge's ports and bonds, without the internal port.
+    #[serde(rename = "list-ports")]
+    ListPorts {
+        /// The bridge.
+        bridge: String,
+    },
+    /// Adds a bond of devices to a bridge.
+    #[serde(rename = "add-bond")]
+    AddBond {
+        /// The bridge.
+        bridge: String,
+        /// The new bond.
+        bond: String,
+        /// Its members in joining order; there may be none yet.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        members: Vec<String>,
+        /// Columns of table `bond`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        settings: Vec<Setting>,
+        /// A bond of this name with these members on this bridge is all right; the settings are applied to it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        may_exist: bool,
+    },
+    /// Adds a member to a bond.
+    #[serde(rename = "add-bond-iface")]
+    AddBondIface {
+        /// The bond.
+        bond: String,
+        /// The device.
+        iface: String,
+        /// Being a member of this bond already is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        may_exist: bool,
+    },
+    /// Takes a member out of its bond.
+    #[serde(rename = "del-bond-iface")]
+    DelBondIface {
+        /// The bond that must have it; any if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bond: Option<String>,
+        /// The member.
+        iface: String,
+        /// Being no member is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        if_exists: bool,
+    },
+    /// Names of a bridge's devices, without the internal port.
+    #[serde(rename = "list-ifaces")]
+    ListIfaces {
+        /// The bridge.
+        bridge: String,
+    },
+    /// The bridge that has a port.
+    #[serde(rename = "port-to-br")]
+    PortToBridge {
+        /// The port or bond.
+        port: String,
+    },
+    /// The bridge that has a device.
+    #[serde(rename = "iface-to-br")]
+    IfaceToBridge {
+        /// The device.
+        iface: String,
+    },
+    /// The whole configuration.
+    #[serde(rename = "show")]
+    Show {},
+    /// Changes settings of one thing.
+    #[serde(rename = "set")]
+    Set {
+        /// `bridge`, `port`, `bond` or `interface`, or an abbreviation.
+        table: String,
+        /// The name of the bridge, port, ...
+        record: String,
+        /// What to set, in this order.
+        settings: Vec<Setting>,
+        /// A missing record is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        if_exists: bool,
+    },
+    /// Learned MAC addresses.
+    #[serde(rename = "fdb/show")]
+    FdbShow {
+        /// Of these bridges; of all if empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        bridges: Vec<String>,
+    },
+    /// Forgets learned MAC addresses.
+    #[serde(rename = "fdb/flush")]
+    FdbFlush {
+        /// Of this bridge; of all if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bridge: Option<String>,
+    },
+    /// State of bonds and their members.
+    #[serde(rename = "bond/show")]
+    BondShow {
+        /// Of this bond; of all if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bond: Option<String>,
+    },
+    /// Bonds with their modes and members.
+    #[serde(rename = "bond/list")]
+    BondList {},
+    /// Makes a member the active one.
+    #[serde(rename = "bond/set-active-member")]
+    BondSetActiveMember {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+    },
+    /// Frames, octets and drops by device.
+    #[serde(rename = "counters/show")]
+    CountersShow {
+        /// Of these devices; of all if empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        devices: Vec<String>,
+    },
+    /// The daemon's version.
+    #[serde(rename = "version")]
+    Version {},
+}
+
+/// `name[:key]=value`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// The column, or an abbreviation.
+    pub name: String,
+    /// The key within a column that is a map (`other_config:mac-table-size`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The value as written; `[]` clears.
+    pub value: String,
+}
+
+impl Setting {
+    /// Splits `name[:key]=value`; `None` if there is no `=` or no name. A colon after the `=` belongs to the value.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (left, value) = text.split_once('=')?;
+        let (name, key) = match left.split_once(':') {
+            Some((name, key)) => (name, Some(unquote(key).to_owned())),
+            None => (left, None),
+        };
+        (!name.is_empty()).then(|| Self { name: name.to_owned(), key, value: unquote(value).to_owned() })
+    }
+}
+
+/// Takes off one pair of double quotes, which Open vSwitch's callers write around texts.
+fn unquote(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}

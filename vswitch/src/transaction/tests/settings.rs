@@ -1,0 +1,117 @@
+//! `set`, and the settings of `add-port` and `add-bond`.
+
+use super::*;
+use crate::model::Vlan;
+
+fn switch() -> Switch {
+    Switch::after(&["add-br br0", "add-bond br0 bond0 e1 e2", "add-port br0 tap0"])
+}
+
+#[test]
+fn vlans_of_every_kind_of_port() {
+    let mut switch = switch();
+    switch.call("set port tap0 tag=10 -- set Port br0 trunk=20,5-7,6 -- set bond bond0 tag=[4094]").unwrap();
+    let bridge = &switch.model.bridges["br0"];
+    assert_eq!(bridge.ports["tap0"].vlan, Vlan::Tag(10));
+    assert_eq!(bridge.vlan, Vlan::Trunks("5-7,20".parse().unwrap()));
+    assert_eq!(bridge.ports["bond0"].vlan, Vlan::Tag(4094));
+    switch.call("set port tap0 tag=[] trunks=[1,2] -- set port br0 trunks=[]").unwrap();
+    let bridge = &switch.model.bridges["br0"];
+    assert_eq!(bridge.ports["tap0"].vlan, Vlan::Trunks("1-2".parse().unwrap()));
+    assert_eq!(bridge.vlan, Vlan::All);
+}
+
+#[test]
+fn bridge_settings_in_both_spellings() {
+    let mut switch = switch();
+    switch.call("set br br0 Carrier=bond0 mac-table-size=100 other_config:mac-aging-time=\"60\"").unwrap();
+    let bridge = &switch.model.bridges["br0"];
+    assert_eq!(
+        (bridge.carrier.as_deref(), bridge.mac_table_size, bridge.mac_aging_time),
+        (Some("bond0"), 100, 60)
+    );
+    switch.call("set bridge br0 carrier=[] other-config:mac-table-size=[] mac_aging_time=[]").unwrap();
+    let bridge = &switch.model.bridges["br0"];
+    assert_eq!((&bridge.carrier, bridge.mac_table_size, bridge.mac_aging_time), (&None, 8192, 300));
+}
+
+#[test]
+fn bond_options_in_linux_and_ovs_spelling() {
+    let mut switch = switch();
+    let options = |switch: &Switch| {
+        let (_, bond) = switch.model.bond("bond0").unwrap();
+        bond.options.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(options(&switch), "mode=active-backup");
+    switch.call("set bond bond0 mode=1 miimon=100 updelay=200").unwrap();
+    assert_eq!(options(&switch), "miimon=100 mode=active-backup updelay=200");
+    switch
+        .call("set port bond0 bond_mode=active-backup bond_updelay=300 other_config:bond-primary=e2")
+        .unwrap();
+    assert_eq!(options(&switch), "miimon=100 mode=active-backup primary=e2 updelay=300");
+    switch.call("set bond bond0 primary=[] updelay=0 mii=[] mode=balance-xor").unwrap();
+    assert_eq!(options(&switch), "mode=balance-xor");
+    switch.call("add-bond br0 bond1 e3 e4 tag=7 mode=2").unwrap();
+    assert_eq!(switch.model.bridges["br0"].ports["bond1"].vlan, Vlan::Tag(7));
+}
+
+#[test]
+fn a_primary_that_is_no_member_is_warned_of_once() {
+    let mut switch = switch();
+    let warning = "bond bond0: primary e9 is not a member; it will be preferred once it joins";
+    assert_eq!(switch.call("set bond bond0 primary=e9").unwrap().warnings, [warning]);
+    assert_eq!(switch.call("add-port br0 tap1").unwrap().warnings, [""; 0]);
+    assert_eq!(switch.call("add-bond-iface bond0 e9").unwrap().warnings, [""; 0]);
+}
+
+#[test]
+fn golden_errors() {
+    let mut switch = switch();
+    for (line, expected) in [
+        ("set port nosuch tag=1", "no row \"nosuch\" in table Port"),
+        ("set bridge tap0 carrier=bond0", "no row \"tap0\" in table Bridge"),
+        ("set bond tap0 mode=1", "no row \"tap0\" in table Bond"),
+        ("set interface bond0 x=1", "no row \"bond0\" in table Interface"),
+        ("set b br0 carrier=bond0", "multiple table names match \"b\""),
+        ("set qos br0 carrier=bond0", "unknown table \"qos\"; the tables are bridge, port, bond, interface"),
+        (
+            "set port tap0 nosuch=1",
+            "Port does not contain a column whose name matches \"nosuch\"; it has tag, trunks",
+        ),
+        (
+            "set port tap0 tga=1",
+            "Port does not contain a column whose name matches \"tga\"; did you mean \"tag\"?",
+        ),
+        ("set port tap0 t=1", "Port contains more than one column whose name matches \"t\""),
+        ("set interface tap0 x=1", "Interface does not contain a column whose name matches \"x\""),
+        ("set port tap0 tag:a=1", "cannot specify key to set for non-map column tag"),
+        ("set bridge br0 other_config=1", "other_config is a map; write other_config:KEY=VALUE"),
+        (
+            "set bridge br0 other_config:mac-tabel-size=1",
+            "other_config of table Bridge has no key \"mac-tabel-size\"; did you mean \"mac-table-size\"?",
+        ),
+        ("set port tap0 tag=0", "tag: \"0\" is not a VLAN ID; use a number from 1 to 4094"),
+        ("add-port br0 tap1 tag=4095", "tag: \"4095\" is not a VLAN ID; use a number from 1 to 4094"),
+        ("set port tap0 tag=+5", "tag: \"+5\" is not a VLAN ID; use a number from 1 to 4094"),
+        ("set port tap0 trunks=1,x", "trunks: \"x\" is not a VLAN ID; use a number from 0 to 4094"),
+        ("set port tap0 trunks=9-3", "trunks: the VLAN range \"9-3\" ends before it begins"),
+        (
+            "set port tap0 tag=1 trunks=2",
+            "port tap0 is an access port (tag=1) and can't have trunks too; add \"tag=[]\" before it",
+        ),
+        (
+            "set port tap0 trunks=2,3 tag=1",
+            "port tap0 is a trunk (trunks=2-3) and can't have a tag too; add \"trunks=[]\" before it",
+        ),
+        (
+            "set bridge br0 carrier=nosuch",
+            "carrier: bridge br0 has no port or bond named nosuch; add it first",
+        ),
+        ("set bridge br0 carrier=br0", "carrier: bridge br0 has no port or bond named br0; add it first"),
+        ("set bridge br0 carrier=e1", "carrier: bridge br0 has no port or bond named e1; add it first"),
+        ("set bridge br0 mac-table-size=9", "mac-table-size: \"9\" is out of range; use 10 to 1048576"),
+        ("set bridge br0 mac-aging-time=x", "mac-aging-time: \"x\" is out of range; use 15 to 3600"),
+    ] {
+        assert_eq!(switch.error(line), expected, "{line}");
+    }
+}
