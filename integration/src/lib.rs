@@ -6,9 +6,10 @@
 //! interfaces, when the process ends, however it ends.
 //!
 //! # Layout
-//! - [`sys`]: the system calls that `std` and `rustix` lack, and all `unsafe` of this crate
+//! - [`sys`]: the system calls that `std` and `rustix` lack
 //! - [`process`]: commands with a deadline, daemons that die with us
 //! - [`netns`]: namespaces and cables between them
+//! - [`netfilter`]: which nftables tables there are
 //! - [`topology`]: guests, host, upstream switch and remote, wired up
 //! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
 //! - [`probe`]: numbered datagrams that show what an event cost
@@ -18,6 +19,7 @@
 //! - [`ping_pong`]: round-trip times
 //! - [`testing`]: what tests share: skipping aloud, waiting with a deadline
 
+pub mod netfilter;
 pub mod netns;
 pub mod packets;
 pub mod ping_pong;

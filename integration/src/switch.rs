@@ -11,6 +11,7 @@ pub use ovs::{Ovs, finish_checksums};
 pub use vswitch::{BondView, MemberView, Vswitch, binary};
 
 use crate::process::find_program;
+use crate::testing::tun_problem;
 use crate::topology::Topology;
 
 /// The bridge's name in every switch.
@@ -57,8 +58,9 @@ impl Kind {
         };
         match self {
             Self::LinuxBridge => None,
-            Self::Ovs => missing(&["ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl", "ethtool"]),
-            Self::Vswitch => binary("vswitchd").err().map(|error| error.to_string()),
+            Self::Ovs => missing(&["ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-vsctl", "ethtool"])
+                .or_else(tun_problem),
+            Self::Vswitch => binary("vswitchd").err().map(|error| error.to_string()).or_else(tun_problem),
         }
     }
 

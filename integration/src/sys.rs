@@ -87,7 +87,7 @@ pub struct PacketSocket {
 impl PacketSocket {
     /// Opens a socket on the interface of the calling thread's network namespace with this name.
     pub fn open(interface: &str) -> io::Result<Self> {
-        let index = rustix_index(interface)?;
+        let index = index_of(interface)?;
         // SAFETY: no pointer is passed.
         let fd = unsafe {
             libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0)
@@ -167,7 +167,18 @@ impl PacketSocket {
     }
 }
 
-fn rustix_index(interface: &str) -> io::Result<i32> {
+/// A netlink socket to netfilter.
+pub fn netfilter_socket() -> io::Result<OwnedFd> {
+    // SAFETY: no pointer is passed.
+    let fd = unsafe {
+        libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_NETFILTER)
+    };
+    check(fd)?;
+    // SAFETY: the call above returned a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn index_of(interface: &str) -> io::Result<i32> {
     let any = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)?;
     Ok(rustix::net::netdevice::name_to_index(any, interface)? as i32)
 }

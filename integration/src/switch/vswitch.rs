@@ -39,7 +39,9 @@ pub struct MemberView {
     /// Its device.
     pub name: String,
     /// Whether the bond may use it.
-    pub up: bool,
+    pub enabled: bool,
+    /// `up`, `down` or `missing`.
+    pub link: String,
     /// How often its link failed.
     pub failures: u64,
 }
@@ -96,6 +98,9 @@ impl Vswitch {
             self.vsctl(&format!("add-port {BRIDGE} g{i}{tag}"))?;
         }
         let uplinks = topology.uplinks().join(" ");
+        if uplinks.is_empty() {
+            return Ok(());
+        }
         self.vsctl(&format!("add-bond {BRIDGE} {BOND} {uplinks} mode=active-backup{tag}"))?;
         eventually("the bond has an active member", START, || Ok(self.active()?.map(drop)))
     }
@@ -126,6 +131,15 @@ impl Vswitch {
     pub fn bond(&self, name: &str) -> Result<BondView> {
         let value = self.json(&format!("bond/show {name}"))?;
         BondView::parse(&value).with_context(|| format!("unexpected answer to bond/show: {value}"))
+    }
+
+    /// Frames that a device dropped for a reason, or for any reason if `None`.
+    pub fn drops(&self, device: &str, reason: Option<&str>) -> Result<u64> {
+        let answer = self.json(&format!("counters/show {device}"))?;
+        let drops = only(&answer, "counters")[0]["drops"].as_object().cloned();
+        let drops = drops.with_context(|| format!("unexpected answer to counters/show: {answer}"))?;
+        let wanted = drops.iter().filter(|(label, _)| reason.is_none_or(|reason| reason == *label));
+        Ok(wanted.filter_map(|(_, count)| count.as_u64()).sum())
     }
 
     /// `kill -9`.
@@ -182,12 +196,14 @@ impl Switch for Vswitch {
 }
 
 impl BondView {
-    fn parse(value: &Value) -> Option<Self> {
-        let bond = value.as_array().map_or(value, |list| list.first().unwrap_or(&Value::Null));
+    /// The first bond of the answer.
+    fn parse(answer: &Value) -> Option<Self> {
+        let bond = only(answer, "bonds").get(0)?;
         let members = bond["members"].as_array()?.iter().map(|member| {
             Some(MemberView {
                 name: member["name"].as_str()?.to_owned(),
-                up: member["up"].as_bool()?,
+                enabled: member["enabled"].as_bool()?,
+                link: member["link"].as_str()?.to_owned(),
                 failures: member["failures"].as_u64()?,
             })
         });
@@ -197,6 +213,16 @@ impl BondView {
             members: members.collect::<Option<_>>()?,
         })
     }
+
+    /// The member of this name.
+    pub fn member(&self, name: &str) -> Option<&MemberView> {
+        self.members.iter().find(|member| member.name == name)
+    }
+}
+
+/// The field `name` of an object, or the value itself.
+fn only<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(value)
 }
 
 /// One of our programs: in `VSWITCH_BIN_DIR` if that is set, else beside the running test or program.
@@ -221,11 +247,13 @@ mod tests {
 
     #[test]
     fn bond_show_is_read() {
-        let text = r#"{"name":"bond0","active":"u2","carrier":true,"members":[
-            {"name":"u1","up":false,"failures":1},{"name":"u2","up":true,"failures":0}]}"#;
+        let text = r#"[{"name":"bond0","active":"u2","carrier":true,"members":[
+            {"name":"u1","enabled":false,"link":"down","failures":1},
+            {"name":"u2","enabled":true,"link":"up","failures":0}]}]"#;
         let view = BondView::parse(&serde_json::from_str(text).unwrap()).unwrap();
         assert_eq!(view.active.as_deref(), Some("u2"));
-        assert_eq!(view.members[0], MemberView { name: "u1".into(), up: false, failures: 1 });
+        let u1 = MemberView { name: "u1".into(), enabled: false, link: "down".into(), failures: 1 };
+        assert_eq!(view.member("u1"), Some(&u1));
         assert_eq!(BondView::parse(&Value::Null), None);
     }
 }
