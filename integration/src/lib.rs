@@ -1,1 +1,33 @@
-//! x
+//! Everything that runs the switch on real interfaces: a harness of network namespaces, peers to compare with, a loss
+//! probe, the demo, the black-box tests (`tests/`) and the benchmarks (`src/bin/bench`).
+//!
+//! Nothing here needs more than `CAP_NET_ADMIN` and `CAP_SYS_ADMIN` over namespaces of its own, so all of it also runs
+//! inside `unshare -Urn`. Namespaces are anonymous: an open file keeps each alive and the kernel frees it, with all its
+//! interfaces, when the process ends, however it ends.
+//!
+//! # Layout
+//! - [`sys`]: the system calls that `std` and `rustix` lack
+//! - [`process`]: commands with a deadline, daemons that die with us
+//! - [`netns`]: namespaces and cables between them
+//! - [`netfilter`]: which nftables tables there are
+//! - [`topology`]: guests, host, upstream switch and remote, wired up
+//! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
+//! - [`probe`]: numbered datagrams that show what an event cost
+//! - [`packets`]: raw frames in and out, counted by tag
+//! - [`pktgen`]: small frames as fast as they go
+//! - [`tcp`]: a paced TCP stream of our own, and `iperf3`
+//! - [`ping_pong`]: round-trip times
+//! - [`testing`]: what tests share: skipping aloud, waiting with a deadline
+
+pub mod netfilter;
+pub mod netns;
+pub mod packets;
+pub mod ping_pong;
+pub mod pktgen;
+pub mod probe;
+pub mod process;
+pub mod switch;
+pub mod sys;
+pub mod tcp;
+pub mod testing;
+pub mod topology;

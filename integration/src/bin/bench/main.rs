@@ -1,0 +1,67 @@
+//! Measures this switch beside the Linux bridge and Open vSwitch, on the same wires in one run.
+//!
+//! Everything runs in network namespaces of its own, as root or inside `unshare -Urn`. Numbers are of this machine and
+//! of veth pairs; the ratios are what carries over.
+
+mod failover;
+mod restart;
+mod table;
+mod throughput;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use integration::netns::Namespace;
+use integration::switch::Kind;
+
+#[derive(Parser)]
+#[command(about = "Measures vswitch beside the Linux bridge and Open vSwitch")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// TCP both ways, small frames a second, round-trip times.
+    Throughput(throughput::Options),
+    /// Datagrams lost when cables are pulled and plugged in again, and when traffic is moved by hand.
+    Failover(failover::Options),
+    /// How long nothing is forwarded when the process is killed and started again at once.
+    Restart(restart::Options),
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().what) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(what: &What) -> Result<()> {
+    if let Err(error) = Namespace::new("trial") {
+        println!("SKIP needs root or `unshare -Urn`: {error:#}");
+        return Ok(());
+    }
+    match what {
+        What::Throughput(options) => throughput::run(options),
+        What::Failover(options) => failover::run(options),
+        What::Restart(options) => restart::run(options),
+    }
+}
+
+/// Those of `kinds` that can run here. Says what the others lack.
+fn present(kinds: &[Kind]) -> Vec<Kind> {
+    let able = |kind: &&Kind| {
+        let obstacle = kind.obstacle();
+        if let Some(obstacle) = &obstacle {
+            println!("SKIP {}: {obstacle}", kind.name());
+        }
+        obstacle.is_none()
+    };
+    kinds.iter().filter(able).copied().collect()
+}

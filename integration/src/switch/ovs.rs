@@ -1,0 +1,155 @@
+//! Open vSwitch with its userspace datapath, all of it private: database, sockets and pid files are in a temporary
+//! directory and both processes run inside the namespace, so that it never meets an installed instance.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::{BOND, BRIDGE, Switch, Wiring};
+use crate::netns::Namespace;
+use crate::process::{Daemon, command, eventually, find_program, output};
+use crate::topology::Topology;
+
+const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
+const START: Duration = Duration::from_secs(20);
+
+/// A running `ovsdb-server` and `ovs-vswitchd`. Both are killed when this is dropped.
+pub struct Ovs {
+    // Dropped in this order: the switch before its database, the directory last.
+    vswitchd: Daemon,
+    _ovsdb: Daemon,
+    switch_command: Box<dyn Fn() -> Result<Command> + Send>,
+    directory: tempfile::TempDir,
+}
+
+impl Ovs {
+    /// Starts both processes in a namespace, with no bridge.
+    pub fn start_empty(namespace: &Namespace) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("vswitch-ovs-").tempdir()?;
+        let at = |file: &str| directory.path().join(file);
+        output(tool("ovsdb-tool", directory.path())?.arg("create").arg(at("conf.db")).arg(SCHEMA))?;
+        let path = directory.path().to_owned();
+        let inside = namespace.path();
+        // The namespace outlives us, and its path stays valid as long: reopening it keeps the closure free of borrows.
+        let net = std::sync::Arc::new(std::os::fd::OwnedFd::from(std::fs::File::open(inside)?));
+        let program = move |name: &str| -> Result<Command> {
+            let file = find_program(name).with_context(|| format!("{name} is not installed"))?;
+            let mut command = command(file, Some(std::sync::Arc::clone(&net)));
+            environment(&mut command, &path);
+            command.arg(format!("--unixctl={}", path.join(format!("{name}.ctl")).display()));
+            command.args(["--no-chdir", "-vconsole:warn", "-vsyslog:off", "-vfile:off"]);
+            Ok(command)
+        };
+        let socket = at("db.sock");
+        let ovsdb = Daemon::start(
+            "ovsdb-server",
+            program("ovsdb-server")?.arg(at("conf.db")).arg(format!("--remote=punix:{}", socket.display())),
+            &at("ovsdb-server.log"),
+        )?;
+        let switch_command = Box::new(move || {
+            let mut command = program("ovs-vswitchd")?;
+            command.arg(format!("unix:{}", socket.display()));
+            Ok(command)
+        });
+        let vswitchd = Daemon::start("ovs-vswitchd", &mut switch_command()?, &at("ovs-vswitchd.log"))?;
+        let ovs = Self { vswitchd, _ovsdb: ovsdb, switch_command, directory };
+        eventually("ovsdb-server answers", START, || Ok(ovs.vsctl("--no-wait init").ok()))?;
+        Ok(ovs)
+    }
+
+    /// Starts Open vSwitch and connects guests and uplinks; turns the guests' and the remote host's transmit offloads
+    /// off, since its userspace datapath can't carry unfinished checksums.
+    pub fn start(topology: &Topology, wiring: Wiring) -> Result<Self> {
+        let ovs = Self::start_empty(&topology.host)?;
+        for station in topology.guests.iter().chain([&topology.remote]) {
+            finish_checksums(station)?;
+        }
+        ovs.vsctl(&format!("add-br {BRIDGE} -- set bridge {BRIDGE} datapath_type=netdev"))?;
+        let tag = wiring.tag.map(|tag| format!(" tag={tag}")).unwrap_or_default();
+        for i in 1..=topology.guests.len() {
+            ovs.vsctl(&format!("add-port {BRIDGE} g{i}{tag}"))?;
+        }
+        let uplinks = topology.uplinks().join(" ");
+        ovs.vsctl(&format!("add-bond {BRIDGE} {BOND} {uplinks} bond_mode=active-backup{tag}"))?;
+        ovs.wait_until_active()?;
+        Ok(ovs)
+    }
+
+    /// Runs `ovs-vsctl` on this instance; `line` is split at white space.
+    pub fn vsctl(&self, line: &str) -> Result<String> {
+        let mut vsctl = tool("ovs-vsctl", self.directory.path())?;
+        vsctl.arg(format!("--db=unix:{}", self.directory.path().join("db.sock").display()));
+        output(vsctl.arg("--timeout=15").args(line.split_whitespace()))
+    }
+
+    /// Runs `ovs-appctl` on this instance's switch.
+    pub fn appctl(&self, line: &str) -> Result<String> {
+        let mut appctl = tool("ovs-appctl", self.directory.path())?;
+        appctl.arg("-t").arg(self.directory.path().join("ovs-vswitchd.ctl"));
+        output(appctl.arg("--timeout=15").args(line.split_whitespace()))
+    }
+
+    fn wait_until_active(&self) -> Result<()> {
+        eventually("the bond of Open vSwitch has an active member", START, || {
+            Ok(self.active().ok().flatten().map(drop))
+        })
+    }
+}
+
+impl Switch for Ovs {
+    fn active(&self) -> Result<Option<String>> {
+        let text = self.appctl(&format!("bond/show {BOND}"))?;
+        Ok(active_member(&text).map(str::to_owned))
+    }
+
+    fn activate(&self, uplink: &str) -> Result<()> {
+        self.appctl(&format!("bond/set-active-member {BOND} {uplink}")).map(drop)
+    }
+
+    fn crash_and_restart(&mut self) -> Result<()> {
+        self.vswitchd.kill()?;
+        let log = self.directory.path().join("ovs-vswitchd.log");
+        self.vswitchd = Daemon::start("ovs-vswitchd", &mut (self.switch_command)()?, &log)?;
+        self.wait_until_active()
+    }
+}
+
+/// Makes a station's kernel finish checksums and segmentation itself.
+pub fn finish_checksums(station: &Namespace) -> Result<()> {
+    station.run("ethtool -K eth0 tx off").map(drop)
+}
+
+fn tool(name: &str, directory: &Path) -> Result<Command> {
+    let file: PathBuf = find_program(name).with_context(|| format!("{name} is not installed"))?;
+    let mut command = command(file, None);
+    environment(&mut command, directory);
+    Ok(command)
+}
+
+fn environment(command: &mut Command, directory: &Path) {
+    for variable in ["OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR"] {
+        command.env(variable, directory);
+    }
+}
+
+/// `active member mac: 26:e0:7c:f0:dc:4e(u2)` names u2; `00:00:00:00:00:00(none)` nothing.
+fn active_member(bond_show: &str) -> Option<&str> {
+    let line = bond_show.lines().find_map(|line| line.strip_prefix("active member mac: "))?;
+    let name = line.split_once('(')?.1.strip_suffix(')')?;
+    (name != "none").then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::active_member;
+
+    #[test]
+    fn the_active_member_is_in_parentheses() {
+        let text = "---- bond0 ----\nbond_mode: active-backup\nactive member mac: 26:e0:7c:f0:dc:4e(u2)\n";
+        assert_eq!(active_member(text), Some("u2"));
+        assert_eq!(active_member("active member mac: 00:00:00:00:00:00(none)\n"), None);
+        assert_eq!(active_member(""), None);
+    }
+}

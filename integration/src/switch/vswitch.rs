@@ -1,0 +1,259 @@
+//! Our own switch: `vswitchd` with a run directory and a state file of its own, spoken to with `vsctl`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::{BOND, BRIDGE, Switch, Wiring};
+use crate::netns::Namespace;
+use crate::process::{self, Daemon, Finished, eventually};
+use crate::topology::Topology;
+
+const START: Duration = Duration::from_secs(10);
+
+/// A running `vswitchd`. Killed when dropped; its log is shown if the test failed.
+pub struct Vswitch {
+    daemon: Option<Daemon>,
+    net: Arc<std::os::fd::OwnedFd>,
+    directory: tempfile::TempDir,
+}
+
+/// What `bond/show` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BondView {
+    /// The member that carries.
+    pub active: Option<String>,
+    /// Whether any member can carry.
+    pub carrier: bool,
+    /// In joining order.
+    pub members: Vec<MemberView>,
+}
+
+/// One member in [`BondView`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberView {
+    /// Its device.
+    pub name: String,
+    /// Whether the bond may use it.
+    pub enabled: bool,
+    /// `up`, `down` or `missing`.
+    pub link: String,
+    /// How often its link failed.
+    pub failures: u64,
+}
+
+impl Vswitch {
+    /// Starts a daemon with no state and waits until it answers.
+    pub fn start(namespace: &Namespace) -> Result<Self> {
+        let mut switch = Self::prepare(namespace)?;
+        switch.launch()?;
+        Ok(switch)
+    }
+
+    /// Everything but the start, so that a test can write the state file first.
+    pub fn prepare(namespace: &Namespace) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("vswitch-test-").tempdir()?;
+        std::fs::create_dir(directory.path().join("run"))?;
+        let net = Arc::new(std::fs::File::open(namespace.path())?.into());
+        Ok(Self { daemon: None, net, directory })
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub fn launch(&mut self) -> Result<()> {
+        self.spawn()?;
+        eventually("vswitchd answers", START, || {
+            if let Some(daemon) = &mut self.daemon
+                && let Some(status) = daemon.ended()?
+            {
+                bail!("vswitchd ended at once: {status}\n{}", daemon.log_tail(20));
+            }
+            Ok(self.try_vsctl("list-br").ok().filter(|done| done.status.success()).map(drop))
+        })
+    }
+
+    /// Starts the daemon and doesn't wait.
+    pub fn spawn(&mut self) -> Result<()> {
+        let mut command = process::command(binary("vswitchd")?, Some(Arc::clone(&self.net)));
+        self.environment(&mut command);
+        self.daemon = Some(Daemon::start("vswitchd", &mut command, &self.directory.path().join("log"))?);
+        Ok(())
+    }
+
+    /// Runs a daemon that is expected to end by itself, and returns how it ended and what it wrote.
+    pub fn run_to_end(&self, deadline: Duration) -> Result<Finished> {
+        let mut command = process::command(binary("vswitchd")?, Some(Arc::clone(&self.net)));
+        self.environment(&mut command);
+        process::finish(&mut command, deadline)
+    }
+
+    /// Makes the bridge, a port for each guest and the bond of all uplinks, and waits until the bond has carrier.
+    pub fn connect(&self, topology: &Topology, wiring: Wiring) -> Result<()> {
+        let tag = wiring.tag.map(|tag| format!(" tag={tag}")).unwrap_or_default();
+        self.vsctl(&format!("add-br {BRIDGE}"))?;
+        for i in 1..=topology.guests.len() {
+            self.vsctl(&format!("add-port {BRIDGE} g{i}{tag}"))?;
+        }
+        let uplinks = topology.uplinks().join(" ");
+        if uplinks.is_empty() {
+            return Ok(());
+        }
+        self.vsctl(&format!("add-bond {BRIDGE} {BOND} {uplinks} mode=active-backup{tag}"))?;
+        eventually("the bond has an active member", START, || Ok(self.active()?.map(drop)))
+    }
+
+    /// Runs `vsctl`; a non-zero exit status is an error. `line` is split at white space.
+    pub fn vsctl(&self, line: &str) -> Result<String> {
+        let done = self.try_vsctl(line)?;
+        if !done.status.success() {
+            bail!("vsctl {line}: {}\n{}{}", done.status, done.stdout, done.stderr);
+        }
+        Ok(done.stdout)
+    }
+
+    /// Runs `vsctl` and returns how it ended.
+    pub fn try_vsctl(&self, line: &str) -> Result<Finished> {
+        let mut command = process::command(binary("vsctl")?, Some(Arc::clone(&self.net)));
+        self.environment(&mut command);
+        process::finish(command.args(line.split_whitespace()), process::COMMAND_DEADLINE)
+    }
+
+    /// Runs `vsctl -f json` and parses the answer.
+    pub fn json(&self, line: &str) -> Result<Value> {
+        let text = self.vsctl(&format!("-f json {line}"))?;
+        serde_json::from_str(&text).with_context(|| format!("`vsctl -f json {line}` printed no JSON: {text}"))
+    }
+
+    /// The bond's state.
+    pub fn bond(&self, name: &str) -> Result<BondView> {
+        let value = self.json(&format!("bond/show {name}"))?;
+        BondView::parse(&value).with_context(|| format!("unexpected answer to bond/show: {value}"))
+    }
+
+    /// Frames that a device dropped for a reason, or for any reason if `None`.
+    pub fn drops(&self, device: &str, reason: Option<&str>) -> Result<u64> {
+        let answer = self.json(&format!("counters/show {device}"))?;
+        let drops = only(&answer, "counters")[0]["drops"].as_object().cloned();
+        let drops = drops.with_context(|| format!("unexpected answer to counters/show: {answer}"))?;
+        let wanted = drops.iter().filter(|(label, _)| reason.is_none_or(|reason| reason == *label));
+        Ok(wanted.filter_map(|(_, count)| count.as_u64()).sum())
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) -> Result<()> {
+        self.daemon.as_mut().context("vswitchd is not running")?.kill()?;
+        self.daemon = None;
+        Ok(())
+    }
+
+    /// SIGTERM, and how the daemon ended.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        let status = self.daemon.as_mut().context("vswitchd is not running")?.terminate(START)?;
+        if !status.success() {
+            eprintln!("{}", self.log_tail(40));
+        }
+        self.daemon = None;
+        Ok(status)
+    }
+
+    /// The daemon's process number.
+    pub fn id(&self) -> Option<u32> {
+        self.daemon.as_ref().map(Daemon::id)
+    }
+
+    /// Where the daemon keeps its desired state.
+    pub fn state_file(&self) -> PathBuf {
+        self.directory.path().join("state.toml")
+    }
+
+    /// The last lines of its log.
+    pub fn log_tail(&self, lines: usize) -> String {
+        self.daemon.as_ref().map(|daemon| daemon.log_tail(lines)).unwrap_or_default()
+    }
+
+    fn environment(&self, command: &mut std::process::Command) {
+        command.env("VSWITCH_RUNDIR", self.directory.path().join("run"));
+        command.env("VSWITCH_STATE", self.state_file());
+    }
+}
+
+impl Switch for Vswitch {
+    fn active(&self) -> Result<Option<String>> {
+        Ok(self.bond(BOND)?.active)
+    }
+
+    fn activate(&self, uplink: &str) -> Result<()> {
+        self.vsctl(&format!("bond/set-active-member {BOND} {uplink}")).map(drop)
+    }
+
+    fn crash_and_restart(&mut self) -> Result<()> {
+        self.kill()?;
+        self.launch()
+    }
+}
+
+impl BondView {
+    /// The first bond of the answer.
+    fn parse(answer: &Value) -> Option<Self> {
+        let bond = only(answer, "bonds").get(0)?;
+        let members = bond["members"].as_array()?.iter().map(|member| {
+            Some(MemberView {
+                name: member["name"].as_str()?.to_owned(),
+                enabled: member["enabled"].as_bool()?,
+                link: member["link"].as_str()?.to_owned(),
+                failures: member["failures"].as_u64()?,
+            })
+        });
+        Some(Self {
+            active: bond["active"].as_str().map(str::to_owned),
+            carrier: bond["carrier"].as_bool()?,
+            members: members.collect::<Option<_>>()?,
+        })
+    }
+
+    /// The member of this name.
+    pub fn member(&self, name: &str) -> Option<&MemberView> {
+        self.members.iter().find(|member| member.name == name)
+    }
+}
+
+/// The field `name` of an object, or the value itself.
+fn only<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(value)
+}
+
+/// One of our programs: in `VSWITCH_BIN_DIR` if that is set, else beside the running test or program.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let directories: Vec<PathBuf> = match std::env::var_os("VSWITCH_BIN_DIR") {
+        Some(directory) => vec![directory.into()],
+        None => {
+            let own = std::env::current_exe()?;
+            // target/debug/deps/test-0123 looks in target/debug, target/debug/demo too.
+            own.ancestors().skip(1).take(2).map(Path::to_path_buf).collect()
+        }
+    };
+    let found = directories.iter().map(|directory| directory.join(name)).find(|file| file.is_file());
+    found.with_context(|| {
+        format!("no {name} in {}: run `cargo build` first, or set VSWITCH_BIN_DIR", directories[0].display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bond_show_is_read() {
+        let text = r#"[{"name":"bond0","active":"u2","carrier":true,"members":[
+            {"name":"u1","enabled":false,"link":"down","failures":1},
+            {"name":"u2","enabled":true,"link":"up","failures":0}]}]"#;
+        let view = BondView::parse(&serde_json::from_str(text).unwrap()).unwrap();
+        assert_eq!(view.active.as_deref(), Some("u2"));
+        let u1 = MemberView { name: "u1".into(), enabled: false, link: "down".into(), failures: 1 };
+        assert_eq!(view.member("u1"), Some(&u1));
+        assert_eq!(BondView::parse(&Value::Null), None);
+    }
+}

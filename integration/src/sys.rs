@@ -1,0 +1,243 @@
+//! The system calls that `std` and `rustix` do not offer: absolute sleeping, real-time priority, receive timestamps,
+//! packet sockets.
+
+use std::io;
+use std::mem::{size_of, size_of_val, zeroed};
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// Time since boot, of the clock that [`sleep_until`] uses.
+pub fn monotonic() -> Duration {
+    // SAFETY: an all-zero timespec is valid, and the call fills it.
+    let mut now: libc::timespec = unsafe { zeroed() };
+    // SAFETY: `now` outlives the call. CLOCK_MONOTONIC always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// Sleeps until the monotonic clock shows `deadline`; returns at once if it is past.
+pub fn sleep_until(deadline: Duration) {
+    let until = libc::timespec {
+        tv_sec: deadline.as_secs() as libc::time_t,
+        tv_nsec: libc::c_long::from(deadline.subsec_nanos() as i32),
+    };
+    // SAFETY: `until` outlives the call, and a null remainder is allowed for absolute sleeps.
+    while unsafe {
+        libc::clock_nanosleep(
+            libc::CLOCK_MONOTONIC,
+            libc::TIMER_ABSTIME,
+            &raw const until,
+            std::ptr::null_mut(),
+        )
+    } == libc::EINTR
+    {}
+}
+
+/// Gives the calling thread the lowest real-time priority, so that it wakes on time on a busy machine. Returns whether
+/// the kernel allowed it; inside `unshare -Urn` it does not.
+pub fn try_realtime() -> bool {
+    // SAFETY: an all-zero sched_param is valid.
+    let mut param: libc::sched_param = unsafe { zeroed() };
+    param.sched_priority = 1;
+    // SAFETY: `param` outlives the call; 0 means the calling thread.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const param) == 0 }
+}
+
+/// Asks for the receive time of every datagram; see [`receive_timestamped`].
+pub fn enable_timestamps(socket: &impl AsRawFd) -> io::Result<()> {
+    set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &1_i32)
+}
+
+/// Enlarges a socket's receive buffer as far as we may.
+pub fn enlarge_receive_buffer(socket: &impl AsRawFd, bytes: i32) -> io::Result<()> {
+    let fd = socket.as_raw_fd();
+    set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes)
+        .or_else(|_| set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
+}
+
+/// Limits the rate of a TCP socket, in octets a second.
+pub fn set_pacing(socket: &impl AsRawFd, octets_per_second: u32) -> io::Result<()> {
+    set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE, &octets_per_second)
+}
+
+/// One datagram from a non-blocking socket: its length and when the kernel received it (time since the Unix epoch).
+/// `WouldBlock` when there is none.
+pub fn receive_timestamped(socket: &impl AsRawFd, buffer: &mut [u8]) -> io::Result<(usize, Duration)> {
+    let mut control = ControlBuffer::new();
+    let (length, message) = receive(socket.as_raw_fd(), buffer, &mut control)?;
+    let stamp: Option<libc::timespec> = control_data(&message, libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS);
+    let stamp = stamp.ok_or_else(|| io::Error::other("the kernel gave no receive time"))?;
+    Ok((length, Duration::new(stamp.tv_sec as u64, stamp.tv_nsec as u32)))
+}
+
+/// A frame as a packet socket sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The frame without its outer 802.1Q/ad tag, which the kernel takes off before packet sockets see it.
+    pub bytes: Vec<u8>,
+    /// The tag control information of that tag, if there was one.
+    pub tci: Option<u16>,
+}
+
+/// A raw packet socket on one interface, promiscuous and non-blocking, that does not see what is sent from it.
+pub struct PacketSocket {
+    fd: OwnedFd,
+}
+
+impl PacketSocket {
+    /// Opens a socket on the interface of the calling thread's network namespace with this name.
+    pub fn open(interface: &str) -> io::Result<Self> {
+        let index = index_of(interface)?;
+        // SAFETY: no pointer is passed.
+        let fd = unsafe {
+            libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0)
+        };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call above returned a new descriptor that nobody else owns.
+        let socket = Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } };
+        enlarge_receive_buffer(&socket.fd, 8 << 20)?;
+        socket.set(libc::PACKET_AUXDATA, &1_i32)?;
+        socket.set(libc::PACKET_IGNORE_OUTGOING, &1_i32)?;
+        let promiscuous = libc::packet_mreq {
+            mr_ifindex: index,
+            mr_type: libc::PACKET_MR_PROMISC as u16,
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        socket.set(libc::PACKET_ADD_MEMBERSHIP, &promiscuous)?;
+        // SAFETY: an all-zero sockaddr_ll is valid.
+        let mut address: libc::sockaddr_ll = unsafe { zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        address.sll_ifindex = index;
+        // SAFETY: `address` outlives the call, and the length is its own.
+        check(unsafe {
+            libc::bind(fd, (&raw const address).cast(), size_of_val(&address) as libc::socklen_t)
+        })?;
+        Ok(socket)
+    }
+
+    /// Sends through the driver's queue directly, without the queueing discipline: what a generator wants.
+    pub fn bypass_queue(&self) -> io::Result<()> {
+        self.set(libc::PACKET_QDISC_BYPASS, &1_i32)
+    }
+
+    /// Sends one frame.
+    pub fn send(&self, frame: &[u8]) -> io::Result<()> {
+        // SAFETY: `frame` outlives the call, and the length is its own.
+        let sent = unsafe { libc::send(self.fd.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Sends the frame `copies` times with one system call; returns how many left.
+    pub fn send_copies(&self, frame: &[u8], copies: usize) -> io::Result<usize> {
+        const MOST: usize = 64;
+        let mut part = libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
+        // SAFETY: all-zero mmsghdr values are valid.
+        let mut messages: [libc::mmsghdr; MOST] = unsafe { zeroed() };
+        for message in &mut messages {
+            message.msg_hdr.msg_iov = &raw mut part;
+            message.msg_hdr.msg_iovlen = 1;
+        }
+        let count = copies.min(MOST) as libc::c_uint;
+        // SAFETY: messages, part and frame outlive the call; sending does not write to what `part` points at.
+        let sent = unsafe { libc::sendmmsg(self.fd.as_raw_fd(), messages.as_mut_ptr(), count, 0) };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
+    }
+
+    /// The next frame, `None` if none is waiting.
+    pub fn receive(&self) -> io::Result<Option<Frame>> {
+        let mut buffer = [0; 2048];
+        let mut control = ControlBuffer::new();
+        let (length, message) = match receive(self.fd.as_raw_fd(), &mut buffer, &mut control) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            other => other?,
+        };
+        let aux: Option<libc::tpacket_auxdata> =
+            control_data(&message, libc::SOL_PACKET, libc::PACKET_AUXDATA);
+        let tci =
+            aux.filter(|aux| aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0).map(|aux| aux.tp_vlan_tci);
+        Ok(Some(Frame { bytes: buffer[..length.min(buffer.len())].to_vec(), tci }))
+    }
+
+    fn set<T: Copy>(&self, name: i32, value: &T) -> io::Result<()> {
+        set_option(self.fd.as_raw_fd(), libc::SOL_PACKET, name, value)
+    }
+}
+
+/// A netlink socket to netfilter.
+pub fn netfilter_socket() -> io::Result<OwnedFd> {
+    // SAFETY: no pointer is passed.
+    let fd = unsafe {
+        libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_NETFILTER)
+    };
+    check(fd)?;
+    // SAFETY: the call above returned a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn index_of(interface: &str) -> io::Result<i32> {
+    let any = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)?;
+    Ok(rustix::net::netdevice::name_to_index(any, interface)? as i32)
+}
+
+/// Room for the ancillary data that we ask for, aligned as the kernel wants it.
+#[repr(C, align(8))]
+struct ControlBuffer([u8; 128]);
+
+impl ControlBuffer {
+    const fn new() -> Self {
+        Self([0; 128])
+    }
+}
+
+/// Receives one datagram. The returned header points into `buffer` and `control`; only its control part may be read,
+/// and only while both live, which [`control_data`]'s callers do.
+fn receive(fd: RawFd, buffer: &mut [u8], control: &mut ControlBuffer) -> io::Result<(usize, libc::msghdr)> {
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: an all-zero msghdr is valid.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = control.0.len();
+    // SAFETY: everything that the header points at outlives the call, with the lengths given.
+    let length = unsafe { libc::recvmsg(fd, &raw mut message, libc::MSG_DONTWAIT) };
+    if length < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    message.msg_iov = std::ptr::null_mut();
+    Ok((length as usize, message))
+}
+
+/// The ancillary data of one kind, if it is there and long enough. `T` must be a plain C structure.
+fn control_data<T: Copy>(message: &libc::msghdr, level: i32, kind: i32) -> Option<T> {
+    // SAFETY: `message` was filled by recvmsg, and its control buffer is alive in the caller.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !header.is_null() {
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return pointers to whole headers inside the control buffer.
+        let found = unsafe { &*header };
+        // SAFETY: this computes a length only.
+        let needed = unsafe { libc::CMSG_LEN(size_of::<T>() as u32) } as usize;
+        if found.cmsg_level == level && found.cmsg_type == kind && found.cmsg_len >= needed {
+            // SAFETY: the length was checked, T is a plain C structure, and the read makes no demand on alignment.
+            return Some(unsafe { libc::CMSG_DATA(header).cast::<T>().read_unaligned() });
+        }
+        // SAFETY: as for CMSG_FIRSTHDR.
+        header = unsafe { libc::CMSG_NXTHDR(message, header) };
+    }
+    None
+}
+
+fn set_option<T: Copy>(fd: RawFd, level: i32, name: i32, value: &T) -> io::Result<()> {
+    // SAFETY: `value` outlives the call, and the length is its own.
+    check(unsafe {
+        libc::setsockopt(fd, level, name, std::ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t)
+    })
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,181 @@
+//! The standard wiring:
+//!
+//! ```text
+//! guest 1 (eth0) --- g1 |                    | u1 --- p1 |                   |
+//! guest 2 (eth0) --- g2 | host: the switch   | u2 --- p2 | up: upstream `sw` | r --- remote (eth0)
+//!        ...            | under test         |   ...     |                   |
+//! ```
+//!
+//! Guest `i` is 10.0.0.i and fd00::i, the remote host 10.0.0.100 and fd00::100. A cable is pulled by setting its
+//! upstream end down, which takes the carrier away at the host's end; it is cut silently by taking the upstream end out
+//! of the upstream bridge, which leaves the carrier on.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::{Context as _, Result};
+
+use crate::netns::{Namespace, cable, format_mac};
+
+/// The upstream switch's name, an interface in namespace `up`.
+pub const UPSTREAM: &str = "sw";
+/// The remote host's last address octet.
+pub const REMOTE: u8 = 100;
+/// The last address octet that tests give to the host on its internal port.
+pub const HOST: u8 = 200;
+
+/// What stands behind the uplinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    /// A Linux bridge without spanning tree and multicast snooping, holding all uplinks and the remote host's cable.
+    LinuxBridge,
+    /// Nothing: the test attaches a switch of its own to `p1`, `p2`, .. and `r`.
+    Bare,
+}
+
+/// The wired-up namespaces. Everything goes when this is dropped.
+pub struct Topology {
+    /// Where the switch under test runs.
+    pub host: Namespace,
+    /// One namespace a guest, each with `eth0`.
+    pub guests: Vec<Namespace>,
+    /// Where the upstream switch is.
+    pub up: Namespace,
+    /// The host behind the upstream switch, with `eth0`.
+    pub remote: Namespace,
+    uplinks: usize,
+}
+
+/// IPv4 address of the station with this last octet.
+pub fn ipv4(octet: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, 0, octet).into()
+}
+
+/// IPv6 address of the station with this last octet. It reads like the IPv4 one: `fd00::100` is octet 100.
+pub fn ipv6(octet: u8) -> IpAddr {
+    let digits = u16::from(octet / 100) << 8 | u16::from(octet / 10 % 10) << 4 | u16::from(octet % 10);
+    Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, digits).into()
+}
+
+impl Topology {
+    /// Wires up `guests` guests and `uplinks` uplinks.
+    pub fn new(guests: usize, uplinks: usize, upstream: Upstream) -> Result<Self> {
+        let host = Namespace::new("host")?;
+        let up = Namespace::new("up")?;
+        let remote = Namespace::new("remote")?;
+        for quiet in [&host, &up] {
+            // Ports of a switch have no addresses; without this each end would send multicast listener reports.
+            let _ = quiet.sysctl("ipv6/conf/default/disable_ipv6", "1");
+        }
+        let mut topology = Self { host, guests: Vec::new(), up, remote, uplinks };
+        for i in 1..=guests {
+            let guest = Namespace::new(&format!("guest{i}"))?;
+            topology.guests.push(guest);
+            topology.plug_guest(i)?;
+        }
+        for i in 1..=uplinks {
+            topology.plug_uplink(i)?;
+        }
+        cable((&topology.up, "r"), (&topology.remote, "eth0"))?;
+        dress(&topology.remote, [2, 0, 0, 0, 0, REMOTE], REMOTE)?;
+        if upstream == Upstream::LinuxBridge {
+            topology.add_upstream_bridge()?;
+        }
+        Ok(topology)
+    }
+
+    /// Guest `i`, counted from 1 as in its interface's name.
+    pub fn guest(&self, i: usize) -> &Namespace {
+        &self.guests[i - 1]
+    }
+
+    /// Names of the uplinks in namespace `host`.
+    pub fn uplinks(&self) -> Vec<String> {
+        (1..=self.uplinks).map(|i| format!("u{i}")).collect()
+    }
+
+    /// Makes the cable of guest `i`: device `g{i}` at the host, `eth0` with its addresses in the guest.
+    pub fn plug_guest(&self, i: usize) -> Result<()> {
+        cable((&self.host, &format!("g{i}")), (self.guest(i), "eth0"))?;
+        dress(self.guest(i), [2, 0, 0, 0, 0, i as u8], i as u8)
+    }
+
+    /// Makes the cable of uplink `i`: `u{i}` at the host, `p{i}` upstream, not yet in the upstream switch.
+    pub fn plug_uplink(&self, i: usize) -> Result<()> {
+        let (u, p) = (format!("u{i}"), format!("p{i}"));
+        cable((&self.host, &u), (&self.up, &p))?;
+        for (namespace, device, kind) in [(&self.host, &u, 2), (&self.up, &p, 3)] {
+            namespace
+                .ip(&format!("link set {device} address {}", format_mac([2, 0, 0, 0, kind, i as u8])))?;
+        }
+        Ok(())
+    }
+
+    fn add_upstream_bridge(&self) -> Result<()> {
+        self.up
+            .ip(&format!("link add {UPSTREAM} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"))?;
+        for port in (1..=self.uplinks).map(|i| format!("p{i}")).chain(["r".to_owned()]) {
+            self.up.ip(&format!("link set {port} master {UPSTREAM}"))?;
+        }
+        self.up.ip(&format!("link set {UPSTREAM} up"))
+    }
+
+    /// Pulls the cable of an uplink (`u1`): its carrier goes.
+    pub fn pull(&self, uplink: &str) -> Result<()> {
+        self.up.ip(&format!("link set {} down", upstream_end(uplink)?))
+    }
+
+    /// Plugs the cable in again.
+    pub fn replug(&self, uplink: &str) -> Result<()> {
+        self.up.ip(&format!("link set {} up", upstream_end(uplink)?))
+    }
+
+    /// Cuts the cable of an uplink without a trace: the carrier stays, frames don't arrive.
+    pub fn cut(&self, uplink: &str) -> Result<()> {
+        self.up.ip(&format!("link set {} nomaster", upstream_end(uplink)?))
+    }
+
+    /// Undoes [`Self::cut`].
+    pub fn mend(&self, uplink: &str) -> Result<()> {
+        self.up.ip(&format!("link set {} master {UPSTREAM}", upstream_end(uplink)?))
+    }
+
+    /// What the upstream bridge has learned: `(address, port)`, without its own addresses.
+    pub fn upstream_fdb(&self) -> Result<Vec<(String, String)>> {
+        let text = self.up.run(&format!("bridge -j fdb show br {UPSTREAM}"))?;
+        let entries: serde_json::Value = serde_json::from_str(&text)?;
+        let learned = entries.as_array().into_iter().flatten().filter(|entry| {
+            entry["state"] != "permanent" && entry["master"] == UPSTREAM && entry["flags"] != "self"
+        });
+        Ok(learned
+            .map(|entry| {
+                let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+                (text("mac"), text("ifname"))
+            })
+            .collect())
+    }
+}
+
+fn upstream_end(uplink: &str) -> Result<String> {
+    let number = uplink.strip_prefix('u').with_context(|| format!("`{uplink}` is no uplink"))?;
+    Ok(format!("p{number}"))
+}
+
+/// Gives a station's `eth0` its hardware and IP addresses.
+fn dress(namespace: &Namespace, mac: [u8; 6], octet: u8) -> Result<()> {
+    namespace.ip(&format!("link set eth0 address {}", format_mac(mac)))?;
+    namespace.ip(&format!("addr add {}/24 dev eth0", ipv4(octet)))?;
+    namespace.ip(&format!("addr add {}/64 dev eth0 nodad", ipv6(octet)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_address_families_read_alike() {
+        assert_eq!(ipv4(100).to_string(), "10.0.0.100");
+        assert_eq!(ipv6(100).to_string(), "fd00::100");
+        assert_eq!(ipv6(3).to_string(), "fd00::3");
+        assert_eq!(ipv6(254).to_string(), "fd00::254");
+    }
+}
