@@ -13,7 +13,7 @@ use forwarding::wire::virtio::{GSO_TCPV4, VirtioNetHeader};
 use rustix::net::sockopt;
 use vswitch::device::attach::attach;
 use vswitch::device::{Device, DeviceError, RxBurst, TxBurst, TxFrame};
-use vswitch::netlink::hoststack::{HostStack, Shield};
+use vswitch::netlink::hoststack::{HostStack, Shield, remove_stale};
 use vswitch::netlink::link::{self, Link, LinkSpeed};
 use vswitch::netlink::monitor::{LinkEvent, LinkMonitor};
 
@@ -541,14 +541,26 @@ fn the_hosts_own_stack_does_not_answer_on_a_shielded_device() {
             return;
         }
         assert_eq!(answers(&left, &right), 0);
+        // Nobody else takes it away, where the kernel knows owners of tables.
+        if remove_stale("left").is_ok() {
+            eprintln!("SKIP this kernel does not protect tables");
+            attach("left", 11).unwrap().detach().unwrap();
+            return;
+        }
         // A daemon that was killed leaves the shield; the next one takes it over.
+        drop(attached);
+        assert_eq!(answers(&left, &right), 0);
         let again = attach("left", 11).unwrap();
         assert_eq!(again.host_stack(), &HostStack::Shielded);
         assert_eq!(answers(&left, &right), 0);
         again.detach().unwrap();
         assert!(answers(&left, &right) >= 38);
-        // Twice is no error, nor is a device that is gone.
-        attached.detach().unwrap();
+        // What a killed daemon left can also be cleared away; twice is no error.
+        drop(attach("left", 11).unwrap());
+        remove_stale("left").unwrap();
+        remove_stale("left").unwrap();
+        assert!(answers(&left, &right) >= 38);
+        // Nor is a device that is gone.
         let attached = attach("left", 11).unwrap();
         ip("link del left");
         attached.detach().unwrap();
