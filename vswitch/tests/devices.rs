@@ -1,4 +1,7 @@
 //! Devices and netlink against a real kernel, each test in a network namespace of its own.
+//!
+//! Where a test closes something and looks for the effect, it must wait: another test may be starting a program just
+//! then, whose process holds a copy of every descriptor until it is `ip`.
 
 mod common;
 
@@ -289,7 +292,7 @@ fn promiscuous_mode_ends_with_the_device() {
         let (left, _right) = pair();
         assert_eq!(promiscuity("left"), "1");
         drop(left);
-        assert_eq!(promiscuity("left"), "0");
+        until("the end of promiscuous mode", || (promiscuity("left") == "0").then_some(()));
     });
 }
 
@@ -354,12 +357,12 @@ fn a_tap_outlives_its_daemon_until_it_is_removed() {
         drop(tap);
 
         let other = MacAddr([2, 0, 0, 0, 0xcc, 2]);
-        let tap = Device::tap("br0", other).unwrap();
+        let tap = until("the TAP to be free", || Device::tap("br0", other).ok());
         assert_eq!(tap.ifindex(), ifindex);
         assert_eq!(link::get(ifindex).unwrap().mac, other);
         assert!(ip("address show br0").contains("192.0.2.1/24"));
         tap.remove().unwrap();
-        assert_eq!(link::find("br0").unwrap(), None);
+        until("the TAP to vanish", || link::find("br0").unwrap().is_none().then_some(()));
     });
 }
 
@@ -550,14 +553,14 @@ fn the_hosts_own_stack_does_not_answer_on_a_shielded_device() {
         // A daemon that was killed leaves the shield; the next one takes it over.
         drop(attached);
         assert_eq!(answers(&left, &right), 0);
-        let again = attach("left", 11).unwrap();
+        let again = until("the table to be free", || attach("left", 11).ok());
         assert_eq!(again.host_stack(), &HostStack::Shielded);
         assert_eq!(answers(&left, &right), 0);
         again.detach().unwrap();
         assert!(answers(&left, &right) >= 38);
         // What a killed daemon left can also be cleared away; twice is no error.
         drop(attach("left", 11).unwrap());
-        remove_stale("left").unwrap();
+        until("the table to be free", || remove_stale("left").ok());
         remove_stale("left").unwrap();
         assert!(answers(&left, &right) >= 38);
         // Nor is a device that is gone.
