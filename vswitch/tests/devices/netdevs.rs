@@ -20,6 +20,10 @@ fn frames_cross_a_veth_whole_and_do_not_come_back_to_their_sender() {
         assert_eq!(receive(&left, 1), [untagged(&frames[0])]);
         assert_eq!(waiting(&left), []);
         assert_eq!(waiting(&right), []);
+        // Nor what others send on the same device, like the host or the control thread's own socket.
+        send(&open("left"), &[plain(&frames[1])]);
+        receive(&right, 1);
+        assert_eq!(waiting(&left), []);
     });
 }
 
