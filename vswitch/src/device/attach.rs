@@ -2,15 +2,18 @@
 //! are never changed.
 
 use crate::netlink::NetlinkError;
+use crate::netlink::ethtool;
 use crate::netlink::hoststack::{HostStack, Shield};
 use crate::netlink::link;
 
-/// A device that was attached: admin up, its frames kept from the host's own stack.
+/// A device that was attached: admin up, LRO off, its frames kept from the host's own stack.
 #[derive(Debug)]
 #[must_use = "detach gives the device back as it was found"]
 pub struct Attached {
+    name: String,
     ifindex: u32,
     was_admin_up: bool,
+    had_large_receive: bool,
     shield: Shield,
 }
 
@@ -26,7 +29,10 @@ pub fn attach(name: &str, ifindex: u32) -> Result<Attached, NetlinkError> {
         let _second = shield.remove();
         return Err(error);
     }
-    Ok(Attached { ifindex, was_admin_up, shield })
+    // A driver that won't turn it off is no reason to refuse the device: joined segments become counted drops.
+    let had_large_receive =
+        ethtool::large_receive(name).unwrap_or(false) && ethtool::set_large_receive(name, false).is_ok();
+    Ok(Attached { name: name.to_owned(), ifindex, was_admin_up, had_large_receive, shield })
 }
 
 impl Attached {
@@ -45,6 +51,10 @@ impl Attached {
     /// # Errors
     /// When the kernel refuses; everything that can be undone is undone even so.
     pub fn detach(self) -> Result<(), NetlinkError> {
+        if self.had_large_receive {
+            // Only speed is lost if it stays off.
+            let _stays_off = ethtool::set_large_receive(&self.name, true);
+        }
         let down = if self.was_admin_up { Ok(()) } else { link::set_admin_up(self.ifindex, false) };
         let unshielded = self.shield.remove();
         match down {

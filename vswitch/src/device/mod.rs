@@ -4,7 +4,10 @@
 //! our own. Both carry frames with partial checksums and GSO super-frames as they are, with a virtio header beside them,
 //! and the outermost VLAN tag as metadata. One thread receives from a device; any thread may send.
 //!
-//! - [`packet`](self): packet sockets; `tap`: TAPs; `burst`: buffers; [`attach`]: making a device a port and giving it back
+//! - `packet`: packet sockets
+//! - `tap`: TAPs
+//! - `burst`: buffers, allocated once, in memory of `region`
+//! - [`attach`]: making a device a port, and giving it back as it was
 
 use std::borrow::Borrow;
 use std::io;
@@ -109,6 +112,16 @@ pub fn check_name(name: &str) -> Result<(), DeviceError> {
         return Ok(());
     };
     Err(DeviceError::InvalidName { name: name.to_owned(), why })
+}
+
+/// A request about the interface `name` (at most 15 octets), everything else zero.
+pub(crate) fn interface_request(name: &str) -> libc::ifreq {
+    // SAFETY: octets and a union of plain numbers and pointers; all zero is a value of it.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().take(MAX_NAME).zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    request
 }
 
 fn index_of(name: &str) -> io::Result<u32> {
@@ -238,6 +251,31 @@ impl Device {
         match &self.kind {
             Kind::Tap(tap) => tap.unpersist().map_err(|e| DeviceError::system(&self.name, "remove it", e)),
             Kind::Packet(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_shared_and_buffers_move_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        fn moved<T: Send>() {}
+        shared::<Device>();
+        moved::<RxBurst>();
+        moved::<TxBurst>();
+    }
+
+    #[test]
+    fn names() {
+        for good in ["eth0", "br-lan.100", "abcdefghijklmno", "\u{fc}"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "abcdefghijklmnop", "a/b", "a:b", "a b", "tap%d", "a\n"] {
+            let message = check_name(bad).unwrap_err().to_string();
+            assert!(message.contains("can't be the name of a network device: it"), "{message}");
         }
     }
 }

@@ -12,9 +12,10 @@ use rustix::net::sockopt;
 use super::DeviceError;
 use super::burst::{BURST, RxBurst, SendReport, TxBurst};
 
-/// Octets of received frames the kernel may hold for us (it counts its own overhead too: some 700 octets for a short
-/// frame). Deep enough for a round of super-frames of some TCP streams, short enough not to delay control frames much.
-const RECEIVE_BUFFER: usize = 4 << 20;
+/// Octets of received frames the kernel may hold for us; it takes twice that, for its own overhead (a short frame
+/// counts as some 700 octets). Deep enough for the windows of several TCP streams (a quarter of it loses segments with
+/// four), short enough not to delay control frames by more than some 10 ms.
+const RECEIVE_BUFFER: usize = 8 << 20;
 /// Octets of sent frames that may wait in the device's queue.
 const SEND_BUFFER: usize = 4 << 20;
 

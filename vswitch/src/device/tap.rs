@@ -4,7 +4,6 @@
 use std::ffi::{c_int, c_uint, c_ulong};
 use std::fs::OpenOptions;
 use std::io;
-use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -12,8 +11,8 @@ use forwarding::drop_reason::DropReason;
 use forwarding::mac::MacAddr;
 use forwarding::wire::virtio::{F_DATA_VALID, F_NEEDS_CSUM, VirtioNetHeader};
 
-use super::DeviceError;
 use super::burst::{BURST, RxBurst, SendReport, TxBurst};
+use super::{DeviceError, interface_request};
 
 /// The flags of the virtio header that may pass to the host.
 pub(super) const FLAGS: u8 = F_NEEDS_CSUM | F_DATA_VALID;
@@ -155,14 +154,4 @@ impl AsFd for Tap {
 
 fn permission(name: &str) -> DeviceError {
     DeviceError::Permission { name: name.to_owned(), capability: "CAP_NET_ADMIN" }
-}
-
-/// A request about the interface `name` (at most 15 octets), everything else zero.
-fn interface_request(name: &str) -> libc::ifreq {
-    // SAFETY: octets and a union of plain numbers and pointers; all zero is a value of it.
-    let mut request: libc::ifreq = unsafe { zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().take(super::MAX_NAME).zip(name.bytes()) {
-        *to = from.cast_signed();
-    }
-    request
 }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The table outlives a killed daemon, which is wanted: the device is still a port of the switch, and the next daemon
-//! takes over without a gap.
+//! takes over without a gap. While the daemon lives it owns the table (Linux >= 6.9), so that reloading a firewall with
+//! `nft flush ruleset` does not take the shield away.
 
 use std::fs;
 use std::path::PathBuf;
@@ -31,6 +32,9 @@ const NFT_MSG_NEWTABLE: u16 = 0;
 const NFT_MSG_DELTABLE: u16 = 2;
 const NFT_MSG_NEWCHAIN: u16 = 3;
 const NFTA_TABLE_NAME: u16 = 1;
+const NFTA_TABLE_FLAGS: u16 = 2;
+const NFT_TABLE_F_OWNER: u32 = 2;
+const NFT_TABLE_F_PERSIST: u32 = 4;
 const NFTA_CHAIN_TABLE: u16 = 1;
 const NFTA_CHAIN_NAME: u16 = 3;
 const NFTA_CHAIN_HOOK: u16 = 4;
@@ -58,8 +62,15 @@ pub enum HostStack {
 pub struct Shield {
     ifindex: u32,
     name: String,
-    fallback: Option<Fallback>,
+    means: Means,
     state: HostStack,
+}
+
+#[derive(Debug)]
+enum Means {
+    /// An nftables table, owned by this socket where the kernel knows owners.
+    Table(Nftables),
+    Fallback(Fallback),
 }
 
 /// What the fallback has changed.
@@ -75,8 +86,11 @@ impl Shield {
     /// # Errors
     /// No such device, or no CAP_NET_ADMIN. A kernel without nftables is no error, but [`HostStack::Partly`].
     pub fn install(name: &str, ifindex: u32) -> Result<Self, NetlinkError> {
-        match install_chain(name) {
-            Ok(()) => Ok(Self { ifindex, name: name.to_owned(), fallback: None, state: HostStack::Shielded }),
+        match install_table(name) {
+            Ok(owner) => {
+                let means = Means::Table(owner);
+                Ok(Self { ifindex, name: name.to_owned(), means, state: HostStack::Shielded })
+            }
             Err(error) if error.is(libc::EPERM) || error.is(libc::ENODEV) => Err(error),
             Err(error) => Self::install_fallback(name, ifindex, &error.to_string()),
         }
@@ -96,8 +110,8 @@ impl Shield {
             "the host's own stack still sees frames that arrive on \"{name}\" ({ipv6} turned off there): {cause}; \
              load the kernel module nf_tables"
         ));
-        let fallback = Some(Fallback { set_noarp, disabled_ipv6 });
-        Ok(Self { ifindex, name: name.to_owned(), fallback, state })
+        let means = Means::Fallback(Fallback { set_noarp, disabled_ipv6 });
+        Ok(Self { ifindex, name: name.to_owned(), means, state })
     }
 
     /// How well the host's stack is kept out.
@@ -110,8 +124,9 @@ impl Shield {
     /// # Errors
     /// When the kernel refuses.
     pub fn remove(self) -> Result<(), NetlinkError> {
-        let Some(fallback) = self.fallback else {
-            return remove_stale(&self.name);
+        let fallback = match self.means {
+            Means::Table(mut owner) => return owner.remove(&self.name),
+            Means::Fallback(fallback) => fallback,
         };
         if let Some(setting) = fallback.disabled_ipv6 {
             // Gone together with the device.
@@ -128,21 +143,16 @@ impl Shield {
     }
 }
 
-/// Removes the table that an earlier daemon may have left for a device of this name.
+/// Removes the table that a killed daemon may have left for a device of this name.
 ///
 /// # Errors
-/// When the kernel refuses; that there is none is no error.
+/// When the kernel refuses: `EPERM` if a living process owns it. That there is none is no error.
 pub fn remove_stale(name: &str) -> Result<(), NetlinkError> {
-    let table = table_name(name);
-    let result = transact(
-        || format!("remove the nftables table \"{table}\""),
-        |batch| {
-            batch.message(NFT_MSG_DELTABLE, 0, |m| append_text(m, NFTA_TABLE_NAME, &table));
-        },
-    );
-    match result {
-        Err(error) if error.is(libc::ENOENT) || error.is(libc::EOPNOTSUPP) => Ok(()),
-        result => result,
+    match Nftables::open(&table_name(name)) {
+        Ok(mut nftables) => nftables.remove(name),
+        // A kernel without nftables.
+        Err(error) if error.is(libc::EPROTONOSUPPORT) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -150,29 +160,61 @@ fn table_name(device: &str) -> String {
     format!("vswitch-{device}")
 }
 
-/// One transaction: make sure there is a table, so that deleting it can't fail; delete it; make it anew with its chain.
-fn install_chain(device: &str) -> Result<(), NetlinkError> {
-    let table = table_name(device);
-    let name_table = |m: &mut Vec<u8>| append_text(m, NFTA_TABLE_NAME, &table);
-    transact(
-        || format!("make the nftables table \"{table}\""),
-        |batch| {
-            batch.message(NFT_MSG_NEWTABLE, flags::CREATE, name_table);
-            batch.message(NFT_MSG_DELTABLE, 0, name_table);
-            batch.message(NFT_MSG_NEWTABLE, flags::CREATE, name_table);
-            batch.message(NFT_MSG_NEWCHAIN, flags::CREATE, |m| {
-                append_text(m, NFTA_CHAIN_TABLE, &table);
-                append_text(m, NFTA_CHAIN_NAME, "ingress");
-                append_text(m, NFTA_CHAIN_TYPE, "filter");
-                append_attribute(m, NFTA_CHAIN_HOOK | NLA_F_NESTED, |m| {
-                    append_number(m, NFTA_HOOK_HOOKNUM, NF_NETDEV_INGRESS);
-                    append_number(m, NFTA_HOOK_PRIORITY, 0);
-                    append_text(m, NFTA_HOOK_DEV, device);
-                });
-                append_number(m, NFTA_CHAIN_POLICY, NF_DROP);
+fn install_table(device: &str) -> Result<Nftables, NetlinkError> {
+    let mut nftables = Nftables::open(&table_name(device))?;
+    match nftables.install(device, NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST) {
+        Err(error) if error.is(libc::EOPNOTSUPP) || error.is(libc::EINVAL) => nftables.install(device, 0)?,
+        result => result?,
+    }
+    Ok(nftables)
+}
+
+/// A socket to nf_tables.
+#[derive(Debug)]
+struct Nftables(Channel);
+
+impl Nftables {
+    fn open(table: &str) -> Result<Self, NetlinkError> {
+        let action = || format!("use nftables for the table \"{table}\"");
+        let channel = Channel::open(NETLINK_NETFILTER, &[]);
+        channel.map(Self).map_err(|source| NetlinkError { action: action(), source, kernel_says: None })
+    }
+
+    /// One transaction: make sure there is a table, so that deleting it can't fail; delete it; make it anew with its
+    /// chain.
+    fn install(&mut self, device: &str, table_flags: u32) -> Result<(), NetlinkError> {
+        let table = table_name(device);
+        let name_table = |m: &mut Vec<u8>| append_text(m, NFTA_TABLE_NAME, &table);
+        let mut batch = Batch::begin();
+        batch.message(NFT_MSG_NEWTABLE, flags::CREATE, name_table);
+        batch.message(NFT_MSG_DELTABLE, 0, name_table);
+        batch.message(NFT_MSG_NEWTABLE, flags::CREATE, |m| {
+            name_table(m);
+            append_number(m, NFTA_TABLE_FLAGS, table_flags);
+        });
+        batch.message(NFT_MSG_NEWCHAIN, flags::CREATE, |m| {
+            append_text(m, NFTA_CHAIN_TABLE, &table);
+            append_text(m, NFTA_CHAIN_NAME, "ingress");
+            append_text(m, NFTA_CHAIN_TYPE, "filter");
+            append_attribute(m, NFTA_CHAIN_HOOK | NLA_F_NESTED, |m| {
+                append_number(m, NFTA_HOOK_HOOKNUM, NF_NETDEV_INGRESS);
+                append_number(m, NFTA_HOOK_PRIORITY, 0);
+                append_text(m, NFTA_HOOK_DEV, device);
             });
-        },
-    )
+            append_number(m, NFTA_CHAIN_POLICY, NF_DROP);
+        });
+        batch.commit(&mut self.0, || format!("make the nftables table \"{table}\""))
+    }
+
+    fn remove(&mut self, device: &str) -> Result<(), NetlinkError> {
+        let table = table_name(device);
+        let mut batch = Batch::begin();
+        batch.message(NFT_MSG_DELTABLE, 0, |m| append_text(m, NFTA_TABLE_NAME, &table));
+        match batch.commit(&mut self.0, || format!("remove the nftables table \"{table}\"")) {
+            Err(error) if error.is(libc::ENOENT) || error.is(libc::EOPNOTSUPP) => Ok(()),
+            result => result,
+        }
+    }
 }
 
 /// Messages that nf_tables applies all or none.
@@ -182,6 +224,18 @@ struct Batch {
 }
 
 impl Batch {
+    fn begin() -> Self {
+        let mut batch = Self { bytes: Vec::new(), sequence: 0 };
+        batch.bracket(NFNL_MSG_BATCH_BEGIN);
+        batch
+    }
+
+    fn commit(mut self, to: &mut Channel, action: impl Fn() -> String) -> Result<(), NetlinkError> {
+        let last = self.sequence;
+        self.bracket(NFNL_MSG_BATCH_END);
+        to.transact(&self.bytes, last, action, |_| {})
+    }
+
     fn message(&mut self, kind: u16, more_flags: u16, body: impl FnOnce(&mut Vec<u8>)) {
         self.sequence += 1;
         let kind = NFNL_SUBSYS_NFTABLES << 8 | kind;
@@ -200,20 +254,6 @@ impl Batch {
             m.extend_from_slice(&NFNL_SUBSYS_NFTABLES.to_be_bytes());
         });
     }
-}
-
-fn transact(action: impl Fn() -> String, fill: impl FnOnce(&mut Batch)) -> Result<(), NetlinkError> {
-    let mut channel = Channel::open(NETLINK_NETFILTER, &[]).map_err(|source| NetlinkError {
-        action: action(),
-        source,
-        kernel_says: None,
-    })?;
-    let mut batch = Batch { bytes: Vec::new(), sequence: 0 };
-    batch.bracket(NFNL_MSG_BATCH_BEGIN);
-    fill(&mut batch);
-    let last = batch.sequence;
-    batch.bracket(NFNL_MSG_BATCH_END);
-    channel.transact(&batch.bytes, last, action, |_| {})
 }
 
 fn append_text(to: &mut Vec<u8>, kind: u16, text: &str) {

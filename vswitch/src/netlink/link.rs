@@ -1,15 +1,12 @@
 //! One network device: its state, and requests to change it (rtnetlink(7)). Requests block, for 5 s at most.
 
 use std::io;
-use std::mem::zeroed;
 
 use forwarding::mac::MacAddr;
 use netlink_packet_core::{Emitable, NlasIterator};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkHeader, LinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
-use rustix::net::{AddressFamily as SocketFamily, SocketType, socket};
-use std::os::fd::AsRawFd;
 
 use super::NetlinkError;
 use super::socket::{Channel, Message, append_message, flags};
@@ -226,72 +223,4 @@ pub fn set_mtu(ifindex: u32, mtu: u32) -> Result<(), NetlinkError> {
         || format!("set the MTU of the network device with index {ifindex} to {mtu}"),
         |_| {},
     )
-}
-
-/// Speed and duplex of a device, where its driver knows them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LinkSpeed {
-    /// Mb/s.
-    pub mbps: Option<u32>,
-    /// Full duplex; false is half.
-    pub full_duplex: Option<bool>,
-}
-
-/// struct ethtool_cmd of linux/ethtool.h, as ETHTOOL_GSET fills it in.
-#[repr(C)]
-struct EthtoolCommand {
-    command: u32,
-    supported: u32,
-    advertising: u32,
-    speed_low: u16,
-    duplex: u8,
-    port: u8,
-    phy_address: u8,
-    transceiver: u8,
-    autonegotiation: u8,
-    mdio_support: u8,
-    max_tx_packets: u32,
-    max_rx_packets: u32,
-    speed_high: u16,
-    tp_mdix: u8,
-    tp_mdix_control: u8,
-    lp_advertising: u32,
-    reserved: [u32; 2],
-}
-
-const ETHTOOL_GSET: u32 = 1;
-const SIOCETHTOOL: libc::Ioctl = 0x8946;
-
-/// The speed and duplex of the device `name`. Unknown values are `None`: no such device, no link, or a driver that can't
-/// tell (virtio).
-pub fn speed(name: &str) -> LinkSpeed {
-    // SAFETY: plain numbers; all zero is a value of it.
-    let mut command: EthtoolCommand = unsafe { zeroed() };
-    command.command = ETHTOOL_GSET;
-    if ethtool(name, &mut command).is_err() {
-        return LinkSpeed::default();
-    }
-    let mbps = u32::from(command.speed_high) << 16 | u32::from(command.speed_low);
-    LinkSpeed {
-        // SPEED_UNKNOWN is -1, of which some drivers fill in only the low half; 0 means nothing either.
-        mbps: (mbps != u32::MAX && mbps != u32::from(u16::MAX) && mbps != 0).then_some(mbps),
-        full_duplex: match command.duplex {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        },
-    }
-}
-
-fn ethtool(name: &str, command: &mut EthtoolCommand) -> io::Result<()> {
-    let socket = socket(SocketFamily::INET, SocketType::DGRAM, None)?;
-    // SAFETY: octets and a union of plain numbers and pointers; all zero is a value of it.
-    let mut request: libc::ifreq = unsafe { zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().take(crate::device::MAX_NAME).zip(name.bytes()) {
-        *to = from.cast_signed();
-    }
-    request.ifr_ifru.ifru_data = std::ptr::from_mut(command).cast();
-    // SAFETY: `request` is an ifreq whose data pointer leads to a live ethtool_cmd, which is what ETHTOOL_GSET fills in.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL, &mut request) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

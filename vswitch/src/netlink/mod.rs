@@ -3,9 +3,11 @@
 //!
 //! - [`monitor`]: which devices there are, and news about them
 //! - [`link`]: reading and changing one device
+//! - [`ethtool`]: speed and duplex, LRO
 //! - [`hoststack`]: the shield between a switched device and the host's stack
 //! - `socket`: requests and answers
 
+pub mod ethtool;
 pub mod hoststack;
 pub mod link;
 pub mod monitor;
