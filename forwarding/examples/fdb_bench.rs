@@ -15,9 +15,9 @@ fn mac(n: u64) -> MacAddr {
     MacAddr::from_u64(0x0200_0000_0000 | n)
 }
 
-/// Scatters 0.. over 0..count, so that the next address is not beside the last one.
+/// Scatters 0.. over 0..count (a power of two), so that the next address is not beside the last one.
 fn scatter(n: u64, count: u64) -> u64 {
-    (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % count
+    (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) & (count - 1)
 }
 
 fn measure(name: &str, threads: u64, work: impl Fn(u64) + Sync) {

@@ -1,51 +1,89 @@
-//! Transmit hashes (`xmit_hash_policy`), bit-exact with the Linux bonding driver since 5.18 on a little-endian host.
+//! Transmit hashes (`xmit_hash_policy`), bit-exact with the Linux bonding driver since 5.18 on a little-endian host,
+//! for frames that reach the bond through a bridge: the outer VLAN tag is carried beside the octets.
 
 use crate::vlan::VlanTag;
 use crate::wire::ethernet::EthernetHeader;
 
-/// Which hash picks a bucket (`xmit_hash_policy`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+mod full;
+mod keys;
+mod simple;
+
+/// Which hash picks a bucket (`xmit_hash_policy`). The numbers are Linux's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
 pub enum HashPolicy {
-    /// `layer2`: destination MAC, source MAC and ethertype.
+    /// `layer2`: last octets of both MAC addresses, and the ethertype.
     #[default]
-    Layer2,
+    Layer2 = 0,
+    /// `layer3+4`: IP addresses and ports.
+    Layer34 = 1,
+    /// `layer2+3`: as layer2, and the IP addresses.
+    Layer23 = 2,
+    /// `encap2+3`: as layer2+3, with the IP addresses of the innermost packet of a tunnel.
+    Encap23 = 3,
+    /// `encap3+4`: as layer3+4, with addresses and ports of the innermost packet of a tunnel.
+    Encap34 = 4,
+    /// `vlan+srcmac`: tag and source MAC address.
+    VlanSrcMac = 5,
 }
 
-/// The 32-bit hash of a frame whose outer tag is carried as `_tag` and not in `bytes`. Total: a frame too short for a
-/// policy hashes as Linux hashes it.
-#[inline]
-pub fn hash(policy: HashPolicy, bytes: &[u8], _tag: Option<VlanTag>) -> u32 {
-    match policy {
-        HashPolicy::Layer2 => layer2(bytes),
+impl HashPolicy {
+    /// All policies, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Layer2, Self::Layer34, Self::Layer23, Self::Encap23, Self::Encap34, Self::VlanSrcMac];
+
+    /// Linux's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Layer2 => "layer2",
+            Self::Layer34 => "layer3+4",
+            Self::Layer23 => "layer2+3",
+            Self::Encap23 => "encap2+3",
+            Self::Encap34 => "encap3+4",
+            Self::VlanSrcMac => "vlan+srcmac",
+        }
     }
 }
 
-/// Last octets of both addresses and the ethertype (as a number, not as octets); 0 for less than a header.
+/// The 32-bit hash of a frame that leaves with `tag` as its outer tag, which is not in `bytes`. Total: a frame without
+/// what the policy looks for falls back to layer2, one shorter than an Ethernet header to 0.
 #[inline]
-fn layer2(bytes: &[u8]) -> u32 {
-    EthernetHeader::parse(bytes)
-        .map_or(0, |h| u32::from(h.dst.0[5]) ^ u32::from(h.src.0[5]) ^ u32::from(h.ethertype.get()))
+pub fn hash(policy: HashPolicy, bytes: &[u8], tag: Option<VlanTag>) -> u32 {
+    let Some(header) = EthernetHeader::parse(bytes) else { return 0 };
+    let layer2 = layer2(header);
+    let keys = match policy {
+        HashPolicy::Layer2 => None,
+        HashPolicy::VlanSrcMac => return vlan_source(header, tag),
+        HashPolicy::Layer34 | HashPolicy::Layer23 => simple::dissect(bytes),
+        HashPolicy::Encap23 | HashPolicy::Encap34 => full::dissect(bytes, tag.is_some()),
+    };
+    match (policy, keys) {
+        (_, None) => layer2,
+        (HashPolicy::Layer34 | HashPolicy::Encap34, Some(keys)) => {
+            fold(keys.transport() ^ keys.addresses) >> 1
+        }
+        (_, Some(keys)) => fold(layer2 ^ keys.addresses),
+    }
+}
+
+/// Last octets of both addresses and the ethertype, as a number.
+#[inline]
+fn layer2(header: &EthernetHeader) -> u32 {
+    u32::from(header.dst.0[5]) ^ u32::from(header.src.0[5]) ^ u32::from(header.ethertype.get())
+}
+
+/// The whole tag control information, priority included, and both halves of the source address.
+fn vlan_source(header: &EthernetHeader, tag: Option<VlanTag>) -> u32 {
+    let [a, b, c, d, e, f] = header.src.0;
+    u32::from(tag.map_or(0, |tag| tag.tci))
+        ^ u32::from_be_bytes([0, a, b, c])
+        ^ u32::from_be_bytes([0, d, e, f])
+}
+
+fn fold(hash: u32) -> u32 {
+    let hash = hash ^ hash >> 16;
+    hash ^ hash >> 8
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn layer2_as_linux() {
-        let cases: [(&str, u32); 4] = [
-            ("02000000aa1002000000bb2108004500", 0x0831),
-            ("02000000aa1002000000bb2186dd6001", 0x86ec),
-            ("ffffffffffff02000000bb2108060001", 0x08d8),
-            ("02000000aa1002000000bb2188b50000", 0x8884),
-        ];
-        for (text, expected) in cases {
-            let bytes: Vec<u8> = (0..text.len())
-                .step_by(2)
-                .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
-                .collect();
-            assert_eq!(hash(HashPolicy::Layer2, &bytes, None), expected, "{text}");
-        }
-        assert_eq!(hash(HashPolicy::Layer2, &[0xff; 13], None), 0);
-    }
-}
+mod tests;

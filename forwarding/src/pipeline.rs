@@ -98,8 +98,8 @@ struct Frame<'a> {
     vlan: u16,
     /// Layer-3 octets of the longest packet it makes on a wire.
     length: u32,
-    /// The last transmit hash that a plan asked for.
-    hash: Cell<Option<(HashPolicy, u32)>>,
+    /// The last transmit hash that a plan asked for, and what for.
+    hash: Cell<Option<(HashPolicy, Option<VlanTag>, u32)>>,
 }
 
 impl<'a> Frame<'a> {
@@ -227,14 +227,14 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The transmit hash, computed when a plan first asks for it.
+    /// The transmit hash of the frame as it leaves, computed when a plan first asks for it.
     #[inline]
     fn hash(&self, policy: HashPolicy, tag: Option<VlanTag>) -> u32 {
         match self.hash.get() {
-            Some((known, hash)) if known == policy => hash,
+            Some((of_policy, of_tag, hash)) if (of_policy, of_tag) == (policy, tag) => hash,
             _ => {
                 let hash = flow_hash::hash(policy, self.ingress.bytes, tag);
-                self.hash.set(Some((policy, hash)));
+                self.hash.set(Some((policy, tag, hash)));
                 hash
             }
         }

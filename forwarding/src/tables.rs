@@ -139,3 +139,35 @@ impl Tables {
         self.bridges.get(usize::from(id.0))?.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vlan::{MAX_VLAN, VlanSet};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    fn policy() -> impl Strategy<Value = VlanPolicy> {
+        let vlan = || prop_oneof![0..4u16, 0..=MAX_VLAN];
+        prop_oneof![
+            vlan().prop_map(VlanPolicy::Access),
+            Just(VlanPolicy::Trunk(None)),
+            vec(vlan(), 0..4).prop_map(|vlans| VlanPolicy::Trunk(Some(VlanSet::from_iter(vlans)))),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// For every VLAN the compiled list is what asking each port gives.
+        #[test]
+        fn flood_lists_are_the_ports_in_the_vlan(policies in vec(policy(), 0..6)) {
+            let ports: Vec<_> = policies.iter().enumerate().map(|(n, policy)| (PortId(n as u16), policy)).collect();
+            let flood = FloodLists::compile(ports.iter().copied());
+            for vlan in 0..=MAX_VLAN {
+                let expected: Vec<_> = ports.iter().filter(|(_, p)| p.contains(vlan)).map(|(id, _)| *id).collect();
+                prop_assert_eq!(flood.ports(vlan), expected);
+            }
+        }
+    }
+}

@@ -127,3 +127,46 @@ impl VlanPolicy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(tci: u16) -> Option<VlanTag> {
+        Some(VlanTag { tpid: TPID_8021AD, tci })
+    }
+
+    #[test]
+    fn sets_hold_usable_vlans_only() {
+        let set: VlanSet = [0, 63, 64, 4094, 4095, u16::MAX].into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 63, 64, 4094]);
+        assert!(!set.contains(4095) && !set.contains(u16::MAX) && !set.contains(1));
+    }
+
+    #[test]
+    fn access_ports_take_untagged_and_priority_tagged_frames() {
+        let port = VlanPolicy::Access(10);
+        assert_eq!(port.classify(None), Some(10));
+        assert_eq!(port.classify(tag(0xa000)), Some(10));
+        assert_eq!(port.classify(tag(10)), None);
+        assert_eq!(port.egress_tag(10, tag(0xa00a)), None);
+    }
+
+    #[test]
+    fn trunks_take_their_vlans() {
+        let every = VlanPolicy::Trunk(None);
+        assert_eq!([None, tag(0xa000), tag(4094)].map(|t| every.classify(t)), [Some(0), Some(0), Some(4094)]);
+        assert_eq!(every.classify(tag(4095)), None, "reserved");
+        let some = VlanPolicy::Trunk(Some([5, 7].into_iter().collect()));
+        assert_eq!([tag(5), tag(6), None].map(|t| some.classify(t)), [Some(5), None, None]);
+        assert_eq!((every.named_vlans(), some.named_vlans()), (vec![], vec![5, 7]));
+    }
+
+    #[test]
+    fn trunks_tag_and_keep_protocol_and_priority() {
+        let port = VlanPolicy::Trunk(None);
+        assert_eq!(port.egress_tag(0, tag(0xa000)), None);
+        assert_eq!(port.egress_tag(9, None), Some(VlanTag { tpid: TPID_8021Q, tci: 9 }));
+        assert_eq!(port.egress_tag(9, tag(0xb000)), tag(0xb009), "a priority tag of an access port");
+    }
+}

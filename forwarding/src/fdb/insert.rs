@@ -8,8 +8,8 @@ use super::word::Value;
 use super::{Fdb, Learned, Slot, Tick, slots_of};
 use crate::ids::PortId;
 
-/// Most buckets that one learning address looks through for an entry of the heaviest port. With four of nine slots in
-/// use, a port that holds a tenth of them is missed once in a million times.
+/// Most buckets that one learning address looks through for an entry of the heaviest port. A full table uses a third
+/// of its slots, so a port that holds a fifth of the entries is missed about once in 10 million times.
 const EVICTION_PROBES: usize = 64;
 
 /// Most times that a writer looks again because others changed the same entry under its hands. Whoever was faster

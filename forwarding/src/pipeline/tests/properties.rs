@@ -31,8 +31,8 @@ fn plan() -> impl Strategy<Value = TransmitPlan> {
     prop_oneof![
         1 => Just(TransmitPlan::Drop(DropReason::NoMember)),
         4 => device_id().prop_map(TransmitPlan::One),
-        3 => vec(device_id(), 0..4)
-            .prop_map(|table| TransmitPlan::Buckets { hash: HashPolicy::Layer2, table: table.into() }),
+        3 => (prop::sample::select(&HashPolicy::ALL), vec(device_id(), 0..4))
+            .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table: table.into() }),
     ]
 }
 
