@@ -140,7 +140,7 @@ impl Switch {
         };
         let outcome =
             execute(&self.model, &mut self.runtime, &run.requests).map_err(|error| error.to_string())?;
-        if !run.dry_run {
+        if !run.dry_run && outcome.model != self.model {
             self.model = outcome.model.clone();
             self.runtime.run(&self.model);
         }

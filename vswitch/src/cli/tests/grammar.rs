@@ -1,0 +1,221 @@
+use std::time::Duration;
+
+use super::*;
+use crate::transaction::{Request, Setting};
+
+fn setting(name: &str, key: Option<&str>, value: &str) -> Setting {
+    Setting { name: name.into(), key: key.map(str::to_owned), value: value.into() }
+}
+
+#[test]
+fn options_of_the_call() {
+    let plain = run("list-br");
+    assert_eq!(
+        (plain.format, plain.timeout, plain.rundir, plain.dry_run),
+        (Format::Table, None, None, false)
+    );
+    for line in [
+        "-f json -t 5 --rundir=/x --dry-run --no-wait list-br",
+        "-fjson -t5 --rundir /x --dry-run list-br",
+        "--format=json --timeout=5 --rundir=/x --dry-run -- list-br",
+        "--format json --timeout 5 --dry-run --rundir=/x -- list-br",
+    ] {
+        let run = run(line);
+        assert_eq!(
+            (run.format, run.timeout, run.dry_run),
+            (Format::Json, Some(Duration::from_secs(5)), true)
+        );
+        assert_eq!(run.rundir, Some("/x".into()), "{line}");
+    }
+    assert_eq!(run("-t 0 list-br").timeout, None);
+}
+
+#[test]
+fn options_of_commands() {
+    let may_exist =
+        |line: &str| matches!(run(line).requests[..], [Request::AddBridge { may_exist: true, .. }]);
+    assert!(may_exist("--may-exist add-br br0"));
+    assert!(may_exist("-- --may-exist add-br br0"));
+    assert!(may_exist("--timeout=5 -- --may-exist add-br br0"));
+    assert!(may_exist("--may-exist --timeout=5 add-br br0"));
+    assert!(may_exist("--may-exist -- add-br br0"));
+    let both = run("--if-exists del-port tap0 -- add-port br0 tap0");
+    assert!(matches!(
+        &both.requests[..],
+        [Request::DelPort { if_exists: true, bridge: None, .. }, Request::AddPort { may_exist: false, .. }]
+    ));
+}
+
+#[test]
+fn members_end_at_the_first_setting() {
+    let run = run("add-bond br0 bond0 eth1 eth2 mode=balance-xor other_config:bond-primary=\"eth1\" tag=10");
+    assert_eq!(
+        run.requests,
+        [Request::AddBond {
+            bridge: "br0".into(),
+            bond: "bond0".into(),
+            members: vec!["eth1".into(), "eth2".into()],
+            settings: vec![
+                setting("mode", None, "balance-xor"),
+                setting("other_config", Some("bond-primary"), "eth1"),
+                setting("tag", None, "10"),
+            ],
+            may_exist: false,
+        }]
+    );
+    assert_eq!(
+        usage_error("add-bond br0 bond0 eth1 mode=1 eth2"),
+        "\"eth2\" is not KEY=VALUE; usage: [--may-exist] add-bond BRIDGE BOND [MEMBER]... [KEY=VALUE]..."
+    );
+}
+
+#[test]
+fn settings_keep_colons_and_equal_signs_of_the_value() {
+    let Request::Set { settings, .. } =
+        &run("set bridge br0 other_config:hwaddr=\"02:00:00:00:00:01\" a=b=c x=").requests[0]
+    else {
+        panic!("not set");
+    };
+    assert_eq!(
+        settings[..],
+        [
+            setting("other_config", Some("hwaddr"), "02:00:00:00:00:01"),
+            setting("a", None, "b=c"),
+            setting("x", None, ""),
+        ]
+    );
+}
+
+#[test]
+fn every_command_parses_with_its_least_arguments() {
+    for line in [
+        "show",
+        "add-br a",
+        "del-br a",
+        "list-br",
+        "br-exists a",
+        "add-port a b",
+        "del-port a",
+        "del-port a b",
+        "list-ports a",
+        "add-bond a b",
+        "add-bond-iface a b",
+        "del-bond-iface a",
+        "del-bond-iface a b",
+        "list-ifaces a",
+        "port-to-br a",
+        "iface-to-br a",
+        "set port a b=c",
+        "bond/list",
+        "bond/show",
+        "bond/show a",
+        "bond/set-active-member a b",
+        "fdb/show",
+        "fdb/show a b",
+        "fdb/flush",
+        "fdb/flush a",
+        "counters/show",
+        "counters/show a b",
+        "version",
+    ] {
+        assert_eq!(run(line).requests.len(), 1, "{line}");
+    }
+}
+
+#[test]
+fn golden_errors() {
+    for (line, expected) in [
+        ("", "missing command name (use --help for help)"),
+        ("--", "missing command name (use --help for help)"),
+        ("--dry-run", "missing command name (use --help for help)"),
+        ("bogus", "unknown command 'bogus'; use --help for help"),
+        ("add-prot br0 tap0", "unknown command 'add-prot'; did you mean \"add-port\"? (use --help for help)"),
+        ("list-br -- bogus", "unknown command 'bogus'; use --help for help"),
+        (
+            "--tiemout=5 list-br",
+            "unknown option \"--tiemout\"; did you mean \"--timeout\"? (use --help for help)",
+        ),
+        (
+            "--may-exits add-br br0",
+            "unknown option \"--may-exits\"; did you mean \"--may-exist\"? (use --help for help)",
+        ),
+        ("-x list-br", "unknown option \"-x\" (use --help for help)"),
+        ("-t", "option --timeout needs a value"),
+        ("--timeout", "option --timeout needs a value"),
+        ("--timeout=soon list-br", "\"soon\" is not a time-out; use whole seconds, or 0 to wait for ever"),
+        ("--timeout=-1 list-br", "\"-1\" is not a time-out; use whole seconds, or 0 to wait for ever"),
+        ("--format=xml list-br", "unknown output format \"xml\"; use table or json"),
+        ("--rundir= list-br", "option --rundir needs a directory"),
+        ("--dry-run=yes list-br", "option --dry-run takes no value"),
+        ("--may-exist", "option \"--may-exist\" is not followed by a command (use --help for help)"),
+        (
+            "list-br -- --may-exist",
+            "option \"--may-exist\" is not followed by a command (use --help for help)",
+        ),
+        ("--may-exist list-br", "'list-br' command has no '--may-exist' option; usage: list-br"),
+        (
+            "list-br -- --timeout=5 add-br br0",
+            "option --timeout belongs to the whole call; write it before the first command; usage: [--may-exist] add-br \
+             BRIDGE",
+        ),
+        ("show -f json", "\"-f\" after 'show': options come before the command; usage: show"),
+        (
+            "add-br br0 --may-exist",
+            "\"--may-exist\" after 'add-br': options come before the command; usage: [--may-exist] add-br BRIDGE",
+        ),
+        ("add-br", "'add-br' command requires at least 1 argument; usage: [--may-exist] add-br BRIDGE"),
+        (
+            "add-bond br0",
+            "'add-bond' command requires at least 2 arguments; usage: [--may-exist] add-bond BRIDGE BOND [MEMBER]... \
+             [KEY=VALUE]...",
+        ),
+        ("list-br br0", "'list-br' command takes at most 0 arguments; usage: list-br"),
+        (
+            "del-port a b c",
+            "'del-port' command takes at most 2 arguments; usage: [--if-exists] del-port [BRIDGE] PORT",
+        ),
+        (
+            "add-port br0 tap0 tag",
+            "\"tag\" is not KEY=VALUE; usage: [--may-exist] add-port BRIDGE PORT [tag=VLAN | trunks=VLAN,...]",
+        ),
+        ("set port tap0 =5", "\"=5\" is not KEY=VALUE; usage: [--if-exists] set TABLE NAME KEY=VALUE..."),
+    ] {
+        assert_eq!(usage_error(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn help_tells_every_command_and_option() {
+    let Ok(Invocation::Print(help)) = parse(&words("--help")) else { panic!("no help") };
+    for verb in verbs::ALL {
+        assert!(help.contains(&format!("  {}\n        {}\n", verb.usage(), verb.summary)));
+    }
+    assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+    assert_eq!(parse(&words("-h")), Ok(Invocation::Print(help)));
+    assert!(matches!(parse(&words("--version")), Ok(Invocation::Print(text)) if text.starts_with("vsctl ")));
+}
+
+#[test]
+fn arbitrary_words_never_panic() {
+    use proptest::prelude::*;
+    let word = prop_oneof![
+        proptest::sample::select(vec![
+            "--",
+            "-",
+            "-t",
+            "-f",
+            "json",
+            "=",
+            "a=",
+            "add-bond",
+            "set",
+            "--may-exist",
+            "-fx"
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,6}",
+    ];
+    proptest!(|(words in proptest::collection::vec(word, 0..8))| {
+        let _ = parse(&words);
+    });
+}

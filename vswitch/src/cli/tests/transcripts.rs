@@ -1,0 +1,204 @@
+//! What replies look like, as text and as JSON.
+
+use forwarding::mac::MacAddr;
+
+use crate::transaction::reply::{DeviceCounters, FdbRow};
+use crate::transaction::tests::Switch;
+
+fn switch() -> Switch {
+    let mut switch = Switch::after(&[
+        "add-br br0 -- add-br br1",
+        "add-bond br0 bond0 e2 e1 miimon=100 primary=e1",
+        "add-port br0 tap0 tag=10",
+        "add-port br1 tap1 trunks=0,5-7",
+        "set bridge br0 carrier=bond0",
+    ]);
+    let row = |port: &str, vlan, last, age| FdbRow {
+        port: port.into(),
+        vlan,
+        mac: MacAddr([2, 0, 0, 0, 9, last]),
+        age,
+    };
+    switch.runtime.fdb.insert("br0".into(), vec![row("tap0", 10, 1, 5), row("bond0", 0, 2, 299)]);
+    switch.runtime.counters = vec![DeviceCounters {
+        device: "e1".into(),
+        port: "bond0".into(),
+        bridge: "br0".into(),
+        rx_frames: 10,
+        rx_bytes: 1000,
+        tx_frames: 20,
+        tx_bytes: 2000,
+        drops: [("inactive_member".to_owned(), 3), ("runt".to_owned(), 1)].into(),
+    }];
+    switch
+}
+
+fn json(switch: &mut Switch, line: &str) -> String {
+    super::json(&switch.call(line).unwrap().replies)
+}
+
+#[test]
+fn lists() {
+    let mut switch = switch();
+    assert_eq!(switch.text("list-br"), "br0\nbr1\n");
+    assert_eq!(switch.text("list-ports br0"), "bond0\ntap0\n");
+    assert_eq!(switch.text("list-ifaces br0"), "e1\ne2\ntap0\n");
+    assert_eq!(json(&mut switch, "list-br"), "[\"br0\",\"br1\"]\n");
+    assert_eq!(
+        json(&mut switch, "list-ports br1 -- list-ifaces br0"),
+        "[[\"tap1\"],[\"e1\",\"e2\",\"tap0\"]]\n"
+    );
+}
+
+#[test]
+fn single_values() {
+    let mut switch = switch();
+    assert_eq!(
+        switch.text("br-exists br0 -- br-exists nosuch -- port-to-br tap0 -- version"),
+        "br0\n0.1.0\n"
+    );
+    assert_eq!(
+        json(&mut switch, "br-exists br0 -- br-exists nosuch -- port-to-br tap0 -- --may-exist add-br br0"),
+        "[true,false,\"br0\",null]\n"
+    );
+    assert_eq!(json(&mut switch, "--may-exist add-br br0"), "null\n");
+}
+
+#[test]
+fn show() {
+    let mut switch = switch();
+    switch.runtime.devices.remove("tap0");
+    let expected = "\
+vswitch
+    Bridge br0
+        carrier: bond0
+        Port bond0
+            miimon: 100
+            mode: active-backup
+            primary: e1
+            Interface e2
+            Interface e1
+        Port br0
+            Interface br0
+                type: internal
+        Port tap0
+            tag: 10
+            Interface tap0
+                error: \"could not open network device tap0 (No such device)\"
+    Bridge br1
+        Port br1
+            Interface br1
+                type: internal
+        Port tap1
+            trunks: [0, 5, 6, 7]
+            Interface tap1
+    version: \"0.1.0\"
+";
+    assert_eq!(switch.text("show"), expected);
+    let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "show")).unwrap();
+    assert_eq!(value["version"], "0.1.0");
+    assert_eq!(value["bridges"][0]["name"], "br0");
+    assert_eq!(value["bridges"][0]["ports"][0]["interfaces"][0]["name"], "e2");
+    assert_eq!(value["bridges"][0]["ports"][2]["tag"], 10);
+    assert_eq!(value["bridges"][1]["ports"][1]["trunks"], serde_json::json!([0, 5, 6, 7]));
+}
+
+#[test]
+fn fdb() {
+    let mut switch = switch();
+    let table = " port  VLAN  MAC                Age
+ tap0    10  02:00:00:00:09:01    5
+bond0     0  02:00:00:00:09:02  299
+";
+    assert_eq!(switch.text("fdb/show br0"), table);
+    assert_eq!(
+        switch.text("fdb/show"),
+        format!("---- br0 ----\n{table}---- br1 ----\n port  VLAN  MAC                Age\n")
+    );
+    assert_eq!(
+        json(&mut switch, "fdb/show br0"),
+        "{\"br0\":[{\"age\":5,\"mac\":\"02:00:00:00:09:01\",\"port\":\"tap0\",\"vlan\":10},\
+         {\"age\":299,\"mac\":\"02:00:00:00:09:02\",\"port\":\"bond0\",\"vlan\":0}]}\n"
+    );
+    assert_eq!(switch.text("fdb/flush"), "table successfully flushed\n");
+}
+
+#[test]
+fn bond() {
+    let mut switch = switch();
+    let e2 = &mut switch.runtime.bonds.get_mut("bond0").unwrap().members[0];
+    (e2.enabled, e2.link, e2.link_failures, e2.delay_left) = (false, "going back".into(), 3, Some(120));
+    let bond = switch.runtime.bonds.get_mut("bond0").unwrap();
+    (bond.active, bond.active_cause) = (Some("e1".into()), Some("member_down".into()));
+    (bond.active_age, bond.active_changes, bond.updelay) = (Some(1500), 2, 200);
+    let expected = "\
+---- bond0 ----
+bridge: br0
+bond_mode: active-backup
+miimon: 100
+updelay: 200 ms
+downdelay: 0 ms
+lacp_status: off
+active-backup primary: e1
+carrier: up
+mac: 02:00:00:00:01:00
+active member mac: 02:00:00:00:01:01(e1)
+active member changes: 2, last 1500 ms ago: member_down
+
+member e1: enabled
+  active member
+  may_enable: true
+  link: up
+  link failures: 0
+  speed: 10000 Mb/s, full duplex
+  mac: 02:00:00:00:01:01
+
+member e2: disabled
+  updelay expires in 120 ms
+  may_enable: true
+  link: going back
+  link failures: 3
+  speed: 10000 Mb/s, full duplex
+  mac: 02:00:00:00:01:00
+
+";
+    assert_eq!(switch.text("bond/show bond0"), expected);
+    assert_eq!(switch.text("bond/show"), expected);
+    let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "bond/show bond0")).unwrap();
+    assert_eq!(value["bond0"]["active"], "e1");
+    assert_eq!(value["bond0"]["members"][0]["link"], "going back");
+    assert_eq!(
+        json(&mut switch, "bond/list"),
+        "[{\"bridge\":\"br0\",\"members\":[\"e2\",\"e1\"],\"mode\":\"active-backup\",\"name\":\"bond0\"}]\n"
+    );
+}
+
+#[test]
+fn an_empty_bond_with_a_primary_that_is_no_member() {
+    let mut switch = Switch::after(&["add-br br0", "add-bond br0 bond0 primary=e7"]);
+    let text = switch.text("bond/show bond0");
+    for line in [
+        "active-backup primary: e7 (no such member)",
+        "carrier: down",
+        "mac: none",
+        "active member mac: 00:00:00:00:00:00(none)",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{text}");
+    }
+}
+
+#[test]
+fn counters() {
+    let mut switch = switch();
+    let expected = "\
+e1 of bond0 on br0
+  received: 10 frames, 1000 bytes
+  sent: 20 frames, 2000 bytes
+  dropped, inactive_member: 3
+  dropped, runt: 1
+";
+    assert_eq!(switch.text("counters/show"), expected);
+    assert_eq!(switch.text("counters/show e1"), expected);
+    let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "counters/show")).unwrap();
+    assert_eq!(value["e1"]["drops"]["runt"], 1);
+}

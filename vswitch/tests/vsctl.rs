@@ -1,0 +1,132 @@
+//! The `vsctl` binary against a daemon that gives fixed answers: what it prints where, and its exit status.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use vswitch::rpc::connection::Connection;
+use vswitch::rpc::message::Failure;
+use vswitch::rpc::{self, Transacted};
+use vswitch::transaction::{Reply, Request, TransactionError};
+
+fn vsctl(rundir: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vsctl"));
+    command.args(words).env(rpc::RUNDIR_VARIABLE, rundir).stdin(Stdio::null());
+    command
+}
+
+fn streams(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// Runs vsctl against a daemon that answers its one call so.
+fn answered(words: &[&str], answer: fn(&Request) -> Result<Transacted, Failure>) -> (i32, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(rpc::socket_path(directory.path())).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut connection = Connection::new();
+            let mut chunk = [0; 4096];
+            let call = loop {
+                let count = stream.read(&mut chunk).unwrap();
+                connection.feed(&chunk[..count]);
+                if let Some(call) = connection.next_call() {
+                    break call;
+                }
+                assert!(count > 0, "the client hung up");
+            };
+            connection.reply(answer(call.requests.last().unwrap()));
+            stream.write_all(connection.output()).unwrap();
+        });
+        streams(&vsctl(directory.path(), words).output().unwrap())
+    })
+}
+
+fn done(reply: Reply) -> Result<Transacted, Failure> {
+    Ok(Transacted { replies: vec![reply], warnings: vec![] })
+}
+
+#[test]
+fn replies_go_to_stdout_and_warnings_to_stderr() {
+    let names = |_: &Request| {
+        let replies = vec![Reply::Names(vec!["br0".into(), "br1".into()])];
+        Ok(Transacted { replies, warnings: vec!["careful".into()] })
+    };
+    let warning = "vsctl: warning: careful\n".to_owned();
+    assert_eq!(answered(&["list-br"], names), (0, "br0\nbr1\n".into(), warning.clone()));
+    assert_eq!(answered(&["-f", "json", "list-br"], names), (0, "[\"br0\",\"br1\"]\n".into(), warning));
+}
+
+#[test]
+fn errors_exit_1_and_name_the_command_if_there_are_several() {
+    let refuse = |_: &Request| Err(TransactionError { index: 1, message: "no bridge named x".into() }.into());
+    assert_eq!(
+        answered(&["list-ports", "x"], refuse),
+        (1, String::new(), "vsctl: no bridge named x\n".into())
+    );
+    assert_eq!(
+        answered(&["list-br", "--", "list-ports", "x"], refuse),
+        (
+            1,
+            String::new(),
+            "vsctl: no bridge named x\nvsctl: nothing was changed (command 2 of 2 failed)\n".into()
+        )
+    );
+}
+
+#[test]
+fn a_missing_bridge_exits_2() {
+    assert_eq!(
+        answered(&["br-exists", "x"], |_| done(Reply::Exists(false))),
+        (2, String::new(), String::new())
+    );
+    assert_eq!(
+        answered(&["br-exists", "x"], |_| done(Reply::Exists(true))),
+        (0, String::new(), String::new())
+    );
+}
+
+#[test]
+fn wrong_words_never_reach_the_daemon() {
+    let nowhere = Path::new("/nonexistent");
+    let (status, stdout, stderr) = streams(&vsctl(nowhere, &["bogus"]).output().unwrap());
+    assert_eq!((status, stdout.as_str()), (1, ""));
+    assert_eq!(stderr, "vsctl: unknown command 'bogus'; use --help for help\n");
+    let (status, stdout, stderr) = streams(&vsctl(nowhere, &["--version"]).output().unwrap());
+    assert_eq!(
+        (status, stdout, stderr),
+        (0, format!("vsctl {}\n", env!("CARGO_PKG_VERSION")), String::new())
+    );
+}
+
+#[test]
+fn no_daemon_exits_1_and_says_where_it_looked() {
+    let (status, _, stderr) = streams(&vsctl(Path::new("/nonexistent"), &["show"]).output().unwrap());
+    assert_eq!(status, 1);
+    assert!(stderr.starts_with("vsctl: can't reach vswitchd at /nonexistent/vswitchd.sock: "), "{stderr}");
+    let flag = ["--rundir=/elsewhere", "show"];
+    let (_, _, stderr) = streams(&vsctl(Path::new("/nonexistent"), &flag).output().unwrap());
+    assert!(stderr.contains("/elsewhere/vswitchd.sock"), "the flag wins: {stderr}");
+}
+
+#[test]
+fn a_timeout_exits_142() {
+    let directory = tempfile::tempdir().unwrap();
+    let _listener = UnixListener::bind(rpc::socket_path(directory.path())).unwrap();
+    let (status, stdout, stderr) = streams(&vsctl(directory.path(), &["-t", "1", "show"]).output().unwrap());
+    assert_eq!((status, stdout.as_str()), (142, ""));
+    assert!(stderr.ends_with("did not answer within 1 s\n"), "{stderr}");
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = vsctl(Path::new("/nonexistent"), &["--help"]);
+    let output = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
