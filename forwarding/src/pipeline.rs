@@ -1,7 +1,7 @@
 //! The decision about one frame: where it leaves, or why not.
 //!
-//! [`forward`] reads as the frame travels: [`Frame::arrive`] (device, port, parse, VLAN), [`Frame::decide`] (bond
-//! admission, learning, lookup), [`Frame::leave`] (egress port, transmit plan, MTU, tag). Apart from what the FDB
+//! [`forward`] reads as the frame travels: `Frame::arrive` (device, port, parse, VLAN), `Frame::decide` (bond
+//! admission, learning, lookup), `Frame::leave` (egress port, transmit plan, MTU, tag). Apart from what the FDB
 //! learns, nothing changes here.
 
 use core::cell::Cell;
