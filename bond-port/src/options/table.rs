@@ -25,8 +25,15 @@ const RESELECT: Choice<PrimaryReselect> = Choice {
 };
 
 const HASH_POLICY: Choice<HashPolicy> = Choice {
-    known: &[(HashPolicy::Layer2, 0, "layer2")],
-    later: &[(1, "layer3+4"), (2, "layer2+3"), (3, "encap2+3"), (4, "encap3+4"), (5, "vlan+srcmac")],
+    known: &[
+        (HashPolicy::Layer2, 0, HashPolicy::Layer2.name()),
+        (HashPolicy::Layer34, 1, HashPolicy::Layer34.name()),
+        (HashPolicy::Layer23, 2, HashPolicy::Layer23.name()),
+        (HashPolicy::Encap23, 3, HashPolicy::Encap23.name()),
+        (HashPolicy::Encap34, 4, HashPolicy::Encap34.name()),
+        (HashPolicy::VlanSrcMac, 5, HashPolicy::VlanSrcMac.name()),
+    ],
+    later: &[],
 };
 
 const SWITCH: Choice<bool> = Choice { known: &[(false, 0, "off"), (true, 1, "on")], later: &[] };

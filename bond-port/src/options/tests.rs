@@ -20,6 +20,8 @@ fn names_and_numbers_are_the_same() {
         ("primary_reselect", "better", "1"),
         ("primary_reselect", "failure", "2"),
         ("xmit_hash_policy", "layer2", "0"),
+        ("xmit_hash_policy", "layer3+4", "1"),
+        ("xmit_hash_policy", "vlan+srcmac", "5"),
         ("all_slaves_active", "off", "0"),
         ("all_slaves_active", "on", "1"),
         ("use_carrier", "on", "1"),
@@ -66,9 +68,9 @@ fn errors_name_what_was_found_and_what_to_do() {
          allowed: active-backup (1), balance-xor (2)"
     );
     assert_eq!(
-        refused("xmit_hash_policy", "layer3+4"),
-        "bond option xmit_hash_policy: layer3+4 exists in Linux but is not supported by this version; \
-         allowed: layer2 (0)"
+        refused("xmit_hash_policy", "layer4"),
+        "bond option xmit_hash_policy: \"layer4\" is not a valid value; allowed: layer2 (0), layer3+4 (1), \
+         layer2+3 (2), encap2+3 (3), encap3+4 (4), vlan+srcmac (5)"
     );
     assert_eq!(
         refused("updelay", "2147483648"),

@@ -83,6 +83,7 @@ impl Transactions {
         }
         match switch.prepare(model) {
             Ok(prepared) => {
+                tracing::debug!(requests = ?call.requests, "saving");
                 self.saver.begin(prepared.model().clone());
                 self.saving = Some(Saving { connection, prepared, answer });
             }
@@ -107,6 +108,7 @@ impl Transactions {
         match (self.saving.take(), result) {
             (Some(saving), Ok(())) => {
                 switch.commit(now, saving.prepared);
+                tracing::info!(commands = saving.answer.transacted.replies.len(), "configuration changed");
                 finish(now, switch, connections, saving.connection, saving.answer);
                 self.drive(saving.connection, connections);
             }

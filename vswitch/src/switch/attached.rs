@@ -10,6 +10,7 @@ use crate::counters::DeviceCounters;
 use crate::datapath::Slot;
 use crate::device::attach::{Attached as Attachment, attach};
 use crate::device::{Device, DeviceError};
+use crate::netlink::hoststack::HostStack;
 use crate::netlink::link::{self, Link};
 
 /// Why a device can't be taken.
@@ -120,6 +121,9 @@ impl Switch {
         };
         let attachment = attach(name, link.ifindex)
             .map_err(|source| OpenError::Attach { name: name.to_owned(), source })?;
+        if let HostStack::Partly(reason) = attachment.host_stack() {
+            tracing::warn!(device = name, "{reason}");
+        }
         let usable = link.admin_up && link.carrier;
         let mtu = link.mtu;
         Ok(Some(Opened { device: Some(device), attachment: Some(attachment), mtu, usable }))

@@ -6,8 +6,10 @@ use bond_port::LinkReport;
 use forwarding::ids::{DeviceId, PortId};
 
 use super::roles::{Role, roles};
-use super::{Bond, Switch};
-use crate::netlink::link::{self, Link, LinkSpeed};
+use super::attached::Attached;
+use super::{Bond, LINK_POLL, Switch};
+use crate::netlink::ethtool::{self, LinkSpeed};
+use crate::netlink::link::{self, Link};
 use crate::netlink::monitor::LinkEvent;
 
 impl Switch {
@@ -132,7 +134,7 @@ impl Switch {
         let report = attached.and_then(|(number, attached)| {
             let link = self.links.get(&attached.ifindex())?;
             let up = link.admin_up && link.carrier;
-            let speed = if up { link::speed(&link.name) } else { LinkSpeed::default() };
+            let speed = if up { ethtool::speed(&link.name) } else { LinkSpeed::default() };
             Some(LinkReport {
                 device: DeviceId(number),
                 up,
@@ -169,12 +171,12 @@ impl Switch {
         }
     }
 
-    /// Asks the kernel for the state of all members of bonds with `miimon`, for drivers that send no events.
+    /// Asks the kernel for the state of all members of bonds, for drivers that send no events and for news that is late.
     pub(super) fn poll_links(&mut self, now: Duration) {
-        let polled: Vec<u32> = (self.bonds())
-            .filter(|(_, bond)| bond.options().miimon > 0)
-            .flat_map(|(_, bond)| bond.members())
-            .filter_map(|member| self.link(member.name()).map(|link| link.ifindex))
+        let members = self.bonds().flat_map(|(_, bond)| bond.members());
+        let polled: Vec<u32> = members
+            .filter_map(|member| self.device_number(member.name()))
+            .filter_map(|number| self.devices.get(number).map(Attached::ifindex))
             .collect();
         let mut news = Vec::new();
         for ifindex in polled {
@@ -190,8 +192,12 @@ impl Switch {
         }
     }
 
+    /// `miimon` may ask for more than [`LINK_POLL`], not for less.
     pub(super) fn schedule_polling(&mut self, now: Duration) {
-        let shortest = self.bonds().map(|(_, bond)| bond.options().miimon).filter(|ms| *ms > 0).min();
-        self.next_poll = shortest.map(|ms| now + Duration::from_millis(u64::from(ms)));
+        let period = |(_, bond): (u16, &Bond)| match bond.options().miimon {
+            0 => LINK_POLL,
+            ms => LINK_POLL.min(Duration::from_millis(u64::from(ms))),
+        };
+        self.next_poll = self.bonds().map(period).min().map(|period| now + period);
     }
 }

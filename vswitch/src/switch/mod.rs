@@ -34,6 +34,9 @@ use crate::netlink::link::Link;
 
 /// How long a command waits for the workers to take over new tables.
 const APPLY_LIMIT: Duration = Duration::from_secs(2);
+/// How often the links of bonds' members are looked at in any case: the kernel may hold back the news that a NIC has lost
+/// its carrier for up to a second (linkwatch).
+const LINK_POLL: Duration = Duration::from_millis(50);
 /// How often expired MACs are swept.
 const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// Entries looked at in one sweep, about.

@@ -3,7 +3,7 @@
 
 use super::{Problem, Setting};
 use crate::cli::suggest::hint;
-use crate::model::{canonical_option, option_names};
+use crate::model::canonical_option;
 
 /// What `set` can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,16 +104,15 @@ impl Table {
     }
 }
 
-/// A column of any port, or a bond option in any spelling of its own, or a unique beginning of either.
+/// A column of any port, also abbreviated, or a bond option in any spelling of its own. Options can't be abbreviated, so
+/// that a slip of the pen is not taken for one.
 fn bond_column(setting: &Setting) -> Result<Column, Problem> {
     let name = &setting.name;
     let Some(key) = &setting.key else {
-        let options = option_names().into_iter().map(|name| (name, Column::Option(name)));
-        return match (find(name, PORT.iter().copied().chain(options)), canonical_option(name)) {
-            (Found::One(column), _) => Ok(column),
-            (_, Ok(option)) => Ok(Column::Option(option)),
-            (Found::Many, Err(_)) => Err(format!("more than one bond option matches \"{name}\"")),
-            (Found::None, Err(problem)) => Err(problem),
+        return match (canonical_option(name), find(name, PORT.iter().copied())) {
+            (Ok(option), _) => Ok(Column::Option(option)),
+            (Err(_), Found::One(column)) => Ok(column),
+            (Err(problem), _) => Err(problem),
         };
     };
     match find(name, [(OTHER_CONFIG, ())].into_iter()) {

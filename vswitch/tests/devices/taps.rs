@@ -11,7 +11,7 @@ use crate::traffic::{MAC, TAG, frame, open, pair, plain, receive, send, tcp};
 
 /// Runs a test that needs /dev/net/tun.
 fn with_tap(test: impl FnOnce() + Send + 'static) {
-    in_namespace(|| match Device::tap("probe", MAC).map(Device::remove) {
+    in_namespace(|| match Device::tap("probe", MAC).map(|tap| tap.unpersist()) {
         Err(DeviceError::NoTunDriver) => eprintln!("SKIP no /dev/net/tun"),
         Err(error @ DeviceError::Permission { .. }) => eprintln!("SKIP {error}"),
         removed => {
@@ -74,7 +74,8 @@ fn a_tap_outlives_its_daemon_until_it_is_removed() {
         assert_eq!(tap.ifindex(), ifindex);
         assert_eq!(link::get(ifindex).unwrap().mac, other);
         assert!(ip("address show br0").contains("192.0.2.1/24"));
-        tap.remove().unwrap();
+        tap.unpersist().unwrap();
+        drop(tap);
         until("the TAP to vanish", || link::find("br0").unwrap().is_none().then_some(()));
     });
 }

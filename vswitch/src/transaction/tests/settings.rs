@@ -49,7 +49,7 @@ fn bond_options_in_linux_and_ovs_spelling() {
         .call("set port bond0 bond_mode=active-backup bond_updelay=300 other_config:bond-primary=e2")
         .unwrap();
     assert_eq!(options(&switch), "miimon=100 mode=active-backup primary=e2 updelay=300");
-    switch.call("set bond bond0 primary=[] updelay=0 mii=[] mode=balance-xor").unwrap();
+    switch.call("set bond bond0 primary=[] updelay=0 miimon=[] mode=balance-xor").unwrap();
     assert_eq!(options(&switch), "mode=balance-xor");
     switch.call("add-bond br0 bond1 e3 e4 tag=7 mode=2").unwrap();
     assert_eq!(switch.model.bridges["br0"].ports["bond1"].vlan, Vlan::Tag(7));
@@ -72,6 +72,7 @@ fn golden_errors() {
         ("set bridge tap0 carrier=bond0", "no row \"tap0\" in table Bridge"),
         ("set bond tap0 mode=1", "no row \"tap0\" in table Bond"),
         ("set interface bond0 x=1", "no row \"bond0\" in table Interface"),
+        ("set bond bond0 miimo=100", "unknown bond option \"miimo\"; did you mean \"miimon\"?"),
         ("set b br0 carrier=bond0", "multiple table names match \"b\""),
         ("set qos br0 carrier=bond0", "unknown table \"qos\"; the tables are bridge, port, bond, interface"),
         (
