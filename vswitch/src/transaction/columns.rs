@@ -1,9 +1,11 @@
 //! Names of tables and columns, as ovs-vsctl reads them: upper and lower case are alike, so are `-` and `_`, and a
 //! unique beginning is enough.
 
+use bond_port::{BondOptions, OptionError};
+
 use super::{Problem, Setting};
 use crate::cli::suggest::hint;
-use crate::model::{canonical_option, option_names};
+use crate::model::option_names;
 
 /// What `set` can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,16 +111,28 @@ fn bond_column(setting: &Setting) -> Result<Column, Problem> {
     let name = &setting.name;
     let Some(key) = &setting.key else {
         let options = option_names().into_iter().map(|name| (name, Column::Option(name)));
-        return match (find(name, PORT.iter().copied().chain(options)), canonical_option(name)) {
+        return match (find(name, PORT.iter().copied().chain(options)), BondOptions::canonical(name)) {
             (Found::One(column), _) => Ok(column),
             (_, Ok(option)) => Ok(Column::Option(option)),
             (Found::Many, Err(_)) => Err(format!("more than one bond option matches \"{name}\"")),
-            (Found::None, Err(problem)) => Err(problem),
+            (Found::None, Err(error)) => Err(unknown_option(name, &error)),
         };
     };
     match find(name, [(OTHER_CONFIG, ())].into_iter()) {
-        Found::One(()) => canonical_option(&format!("{OTHER_CONFIG}:{key}")).map(Column::Option),
+        Found::One(()) => BondOptions::canonical(&format!("{OTHER_CONFIG}:{key}"))
+            .map(Column::Option)
+            .map_err(|error| error.to_string()),
         _ => Err(format!("cannot specify key to set for non-map column {name}")),
+    }
+}
+
+/// The error about an option, with a port's column if one of those was meant.
+fn unknown_option(name: &str, error: &OptionError) -> Problem {
+    match error {
+        OptionError::Unknown { suggestion: None, .. } => {
+            format!("{error}{}", hint(name, PORT.iter().map(|(name, _)| *name)))
+        }
+        _ => error.to_string(),
     }
 }
 
