@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use forwarding::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 
-pub use self::options::{Settled, canonical_option, settle_options};
+pub use self::options::{Settled, settle_options};
 pub(crate) use self::validate::out_of_range;
 pub use self::validate::{Invalid, check_name};
 pub use self::vlans::{Vlan, VlanError, VlanList};

@@ -1,8 +1,8 @@
-//! The seam to the bond options: text in, checked text out.
+//! Bond options between text, as commands and the state file have them, and [`BondOptions`].
 
 use std::collections::BTreeMap;
 
-use bond_port::{BondOptions, Mode};
+use bond_port::{BondOptions, OptionError};
 
 use super::Bond;
 
@@ -15,31 +15,36 @@ pub struct Settled {
     pub warnings: Vec<String>,
 }
 
-/// The option that a key means, in any accepted spelling.
-///
-/// # Errors
-/// There is no such option; the text says what might be meant.
-pub fn canonical_option(key: &str) -> Result<&'static str, String> {
-    BondOptions::canonical(key).map_err(|error| error.to_string())
-}
-
-/// Applies settings to a bond with default options.
+/// Applies settings to a bond with default options; the order of different options is free.
 ///
 /// # Errors
 /// A setting is refused, or the settings don't go together.
-pub fn settle_options<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Settled, String> {
-    let mut options = BondOptions::default();
-    for (key, value) in settings {
-        options.set(key, value).map_err(|error| error.to_string())?;
-    }
-    options.check().map_err(|error| error.to_string())?;
+pub fn settle_options<'a>(
+    settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Settled, OptionError> {
+    let options = read(settings)?;
     let changed = options.changed_entries().into_iter().map(|(name, value)| (name.to_owned(), value));
     Ok(Settled { options: changed.collect(), warnings: options.warnings() })
 }
 
+fn read<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<BondOptions, OptionError> {
+    let mut options = BondOptions::default();
+    settings.into_iter().try_for_each(|(key, value)| options.set(key, value))?;
+    options.check()?;
+    Ok(options)
+}
+
 impl Bond {
+    /// The options, typed.
+    ///
+    /// # Errors
+    /// The text of an option is wrong. Never in a model that was validated.
+    pub fn typed_options(&self) -> Result<BondOptions, OptionError> {
+        read(self.options.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
     /// Name of the bond's mode.
     pub fn mode(&self) -> String {
-        self.options.get("mode").cloned().unwrap_or_else(|| Mode::default().name().to_owned())
+        self.options.get("mode").cloned().unwrap_or_else(|| BondOptions::default().mode.name().to_owned())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use forwarding::ids::{MAX_DEVICES, MAX_PORTS};
 
-use super::{Bond, Bridge, FORMAT_VERSION, Model, settle_options};
+use super::{Bond, Bridge, FORMAT_VERSION, Model};
 
 /// What is wrong with a model, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -131,8 +131,8 @@ impl Bond {
             let problem = format!("{active} is not a member of this bond");
             return Err(Invalid { place: format!("{place}.bond.active"), problem });
         }
-        settle_options(self.options.iter().map(|(key, value)| (key.as_str(), value.as_str())))
-            .map_err(|problem| Invalid { place: format!("{place}.bond.options"), problem })?;
+        let place = format!("{place}.bond.options");
+        self.typed_options().map_err(|error| Invalid { place, problem: error.to_string() })?;
         Ok(())
     }
 }

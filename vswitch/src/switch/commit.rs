@@ -243,10 +243,7 @@ impl Switch {
 fn bond_options(model: &Model) -> Result<BTreeMap<String, BondOptions>, String> {
     let mut all = BTreeMap::new();
     for (name, _, bond) in model.bridges.values().flat_map(model::Bridge::bonds) {
-        let mut options = BondOptions::default();
-        for (key, value) in &bond.options {
-            options.set(key, value).map_err(|error| format!("bond {name}: {error}"))?;
-        }
+        let options = bond.typed_options().map_err(|error| format!("bond {name}: {error}"))?;
         all.insert(name.to_owned(), options);
     }
     Ok(all)

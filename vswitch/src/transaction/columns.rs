@@ -1,9 +1,10 @@
 //! Names of tables and columns, as ovs-vsctl reads them: upper and lower case are alike, so are `-` and `_`, and a
 //! unique beginning is enough.
 
+use bond_port::{BondOptions, OptionError};
+
 use super::{Problem, Setting};
 use crate::cli::suggest::hint;
-use crate::model::canonical_option;
 
 /// What `set` can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,15 +110,27 @@ impl Table {
 fn bond_column(setting: &Setting) -> Result<Column, Problem> {
     let name = &setting.name;
     let Some(key) = &setting.key else {
-        return match (canonical_option(name), find(name, PORT.iter().copied())) {
+        return match (BondOptions::canonical(name), find(name, PORT.iter().copied())) {
             (Ok(option), _) => Ok(Column::Option(option)),
             (Err(_), Found::One(column)) => Ok(column),
-            (Err(problem), _) => Err(problem),
+            (Err(error), _) => Err(unknown_option(name, &error)),
         };
     };
     match find(name, [(OTHER_CONFIG, ())].into_iter()) {
-        Found::One(()) => canonical_option(&format!("{OTHER_CONFIG}:{key}")).map(Column::Option),
+        Found::One(()) => BondOptions::canonical(&format!("{OTHER_CONFIG}:{key}"))
+            .map(Column::Option)
+            .map_err(|error| error.to_string()),
         _ => Err(format!("cannot specify key to set for non-map column {name}")),
+    }
+}
+
+/// The error about an option, with a port's column if one of those was meant.
+fn unknown_option(name: &str, error: &OptionError) -> Problem {
+    match error {
+        OptionError::Unknown { suggestion: None, .. } => {
+            format!("{error}{}", hint(name, PORT.iter().map(|(name, _)| *name)))
+        }
+        _ => error.to_string(),
     }
 }
 

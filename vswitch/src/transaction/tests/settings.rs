@@ -65,6 +65,62 @@ fn a_primary_that_is_no_member_is_warned_of_once() {
 }
 
 #[test]
+fn a_value_that_is_not_taken_literally_is_warned_of_when_it_is_given() {
+    let mut switch = switch();
+    let warnings = switch.call("set bond bond0 miimon=100 updelay=250").unwrap().warnings;
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].starts_with("bond bond0: bond option updelay: 250 ms is not a multiple"),
+        "{warnings:?}"
+    );
+    assert_eq!(switch.call("set port bond0 tag=5").unwrap().warnings, [""; 0]);
+}
+
+#[test]
+fn options_may_come_in_any_order_and_must_go_together() {
+    let mut switch = switch();
+    switch.call("set bond bond0 updelay=200 miimon=100 primary=e1").unwrap();
+    assert_eq!(
+        switch.error("set bond bond0 mode=2"),
+        "bond bond0: bond option primary is not supported in mode balance-xor; clear it (primary=) or choose another mode"
+    );
+    switch.call("set bond bond0 mode=2 primary=").unwrap();
+    assert_eq!(switch.model.bond("bond0").unwrap().1.mode(), "balance-xor");
+    switch.error("set bond bond0 primary=e1");
+    switch.call("set bond bond0 primary=e1 mode=[]").unwrap();
+}
+
+#[test]
+fn golden_errors_of_bond_options() {
+    let mut switch = switch();
+    for (line, expected) in [
+        ("set bond bond0 mimon=100", "unknown bond option \"mimon\"; did you mean \"miimon\"?"),
+        ("set port bond0 tga=5", "unknown bond option \"tga\"; did you mean \"tag\"?"),
+        ("add-bond br0 bond1 e3 nosuch=1", "unknown bond option \"nosuch\""),
+        ("set bond bond0 t=1", "more than one bond option matches \"t\""),
+        ("set bond bond0 mode:x=1", "cannot specify key to set for non-map column mode"),
+        (
+            "set bond bond0 other_config:bond-primry=e1",
+            "unknown bond option \"other_config:bond-primry\"; did you mean \"primary\"?",
+        ),
+        (
+            "set bond bond0 active_slave=e1",
+            "\"active_slave\" is not a bond option here; use \"vsctl bond/set-active-member BOND MEMBER\"",
+        ),
+        (
+            "set port bond0 lacp=active",
+            "bond option \"lacp\" exists in Linux or Open vSwitch but is not supported by this version",
+        ),
+        (
+            "add-bond br0 bond1 e3 miimon=-1",
+            "bond bond1: bond option miimon: \"-1\" is not a valid value; allowed: 0-2147483647 (milliseconds)",
+        ),
+    ] {
+        assert_eq!(switch.error(line), expected, "{line}");
+    }
+}
+
+#[test]
 fn golden_errors() {
     let mut switch = switch();
     for (line, expected) in [
