@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use integration::netns::format_mac;
 use integration::packets::{BROADCAST, Station, settle};
 use integration::process::eventually;
-use integration::switch::{BOND, Switch as _, Vswitch};
+use integration::switch::{BOND, BRIDGE, Switch as _, Vswitch};
 use integration::testing::{lab, switch_turn};
 use integration::topology::Topology;
 use serde_json::Value;
@@ -105,11 +105,10 @@ fn check_learning(topology: &Topology, switch: &Vswitch) -> Result<()> {
 
 /// `(address, port)` of every entry of `fdb/show`.
 fn learned(switch: &Vswitch) -> Result<Vec<(String, String)>> {
-    let answer = switch.json("fdb/show br0")?;
-    let tables = answer.get("fdb").unwrap_or(&answer).as_array().context("no tables")?.clone();
-    let rows = tables.iter().flat_map(|table| table["entries"].as_array().cloned().unwrap_or_default());
+    let answer = switch.json(&format!("fdb/show {BRIDGE}"))?;
+    let rows = answer[BRIDGE].as_array().with_context(|| format!("unexpected answer: {answer}"))?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(rows.map(|row| (text(&row["mac"]), text(&row["port"]))).collect())
+    Ok(rows.iter().map(|row| (text(&row["mac"]), text(&row["port"]))).collect())
 }
 
 #[test]

@@ -32,18 +32,18 @@ fn a_guest_that_is_unplugged_and_plugged_in_again_is_back_and_disturbs_nobody() 
 fn a_bond_member_that_is_deleted_and_made_again_joins_again() -> Result<()> {
     let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
     let (topology, switch) = lab(1, 2)?;
-    let link = |wanted: &str| {
-        eventually(&format!("u2 is {wanted}"), DEADLINE, || {
+    let until = |wanted: (bool, &str)| {
+        eventually(&format!("u2 is {wanted:?}"), DEADLINE, || {
             let bond = switch.bond(BOND)?;
-            Ok(bond.member("u2").is_some_and(|member| member.link == wanted).then_some(()))
+            Ok(bond.member("u2").is_some_and(|u2| (u2.present, u2.link.as_str()) == wanted).then_some(()))
         })
     };
     let probe = uplink_probe(&topology)?;
     topology.host.ip("link del u2")?;
-    link("missing")?;
+    until((false, "down"))?;
     topology.plug_uplink(2)?;
     topology.up.ip(&format!("link set p2 master {UPSTREAM}"))?;
-    link("up")?;
+    until((true, "up"))?;
     let report = probe.finish()?;
     assert_eq!((report.lost(), report.duplicates()), (0, 0), "{report:?}");
     switch.activate("u2")?;

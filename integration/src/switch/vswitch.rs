@@ -40,7 +40,9 @@ pub struct MemberView {
     pub name: String,
     /// Whether the bond may use it.
     pub enabled: bool,
-    /// `up`, `down` or `missing`.
+    /// Whether there is such a device.
+    pub present: bool,
+    /// `up`, `down`, `going down` or `going back`.
     pub link: String,
     /// How often its link failed.
     pub failures: u64,
@@ -129,14 +131,14 @@ impl Vswitch {
 
     /// The bond's state.
     pub fn bond(&self, name: &str) -> Result<BondView> {
-        let value = self.json(&format!("bond/show {name}"))?;
-        BondView::parse(&value).with_context(|| format!("unexpected answer to bond/show: {value}"))
+        let answer = self.json(&format!("bond/show {name}"))?;
+        BondView::parse(&answer[name]).with_context(|| format!("unexpected answer to bond/show: {answer}"))
     }
 
     /// Frames that a device dropped for a reason, or for any reason if `None`.
     pub fn drops(&self, device: &str, reason: Option<&str>) -> Result<u64> {
         let answer = self.json(&format!("counters/show {device}"))?;
-        let drops = only(&answer, "counters")[0]["drops"].as_object().cloned();
+        let drops = answer[device]["drops"].as_object();
         let drops = drops.with_context(|| format!("unexpected answer to counters/show: {answer}"))?;
         let wanted = drops.iter().filter(|(label, _)| reason.is_none_or(|reason| reason == *label));
         Ok(wanted.filter_map(|(_, count)| count.as_u64()).sum())
@@ -175,6 +177,12 @@ impl Vswitch {
     }
 
     fn environment(&self, command: &mut std::process::Command) {
+        // Variables of the harness are no settings of the switch.
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VSWITCH_"))
+        {
+            command.env_remove(name);
+        }
         command.env("VSWITCH_RUNDIR", self.directory.path().join("run"));
         command.env("VSWITCH_STATE", self.state_file());
     }
@@ -196,15 +204,14 @@ impl Switch for Vswitch {
 }
 
 impl BondView {
-    /// The first bond of the answer.
-    fn parse(answer: &Value) -> Option<Self> {
-        let bond = only(answer, "bonds").get(0)?;
+    fn parse(bond: &Value) -> Option<Self> {
         let members = bond["members"].as_array()?.iter().map(|member| {
             Some(MemberView {
                 name: member["name"].as_str()?.to_owned(),
                 enabled: member["enabled"].as_bool()?,
+                present: member["present"].as_bool()?,
                 link: member["link"].as_str()?.to_owned(),
-                failures: member["failures"].as_u64()?,
+                failures: member["link_failures"].as_u64()?,
             })
         });
         Some(Self {
@@ -218,11 +225,6 @@ impl BondView {
     pub fn member(&self, name: &str) -> Option<&MemberView> {
         self.members.iter().find(|member| member.name == name)
     }
-}
-
-/// The field `name` of an object, or the value itself.
-fn only<'a>(value: &'a Value, name: &str) -> &'a Value {
-    value.get(name).unwrap_or(value)
 }
 
 /// One of our programs: in `VSWITCH_BIN_DIR` if that is set, else beside the running test or program.
@@ -247,12 +249,13 @@ mod tests {
 
     #[test]
     fn bond_show_is_read() {
-        let text = r#"[{"name":"bond0","active":"u2","carrier":true,"members":[
-            {"name":"u1","enabled":false,"link":"down","failures":1},
-            {"name":"u2","enabled":true,"link":"up","failures":0}]}]"#;
+        let text = r#"{"name":"bond0","active":"u2","carrier":true,"members":[
+            {"name":"u1","present":true,"enabled":false,"link":"down","link_failures":1},
+            {"name":"u2","present":true,"enabled":true,"link":"up","link_failures":0}]}"#;
         let view = BondView::parse(&serde_json::from_str(text).unwrap()).unwrap();
         assert_eq!(view.active.as_deref(), Some("u2"));
-        let u1 = MemberView { name: "u1".into(), enabled: false, link: "down".into(), failures: 1 };
+        let u1 =
+            MemberView { name: "u1".into(), present: true, enabled: false, link: "down".into(), failures: 1 };
         assert_eq!(view.member("u1"), Some(&u1));
         assert_eq!(BondView::parse(&Value::Null), None);
     }

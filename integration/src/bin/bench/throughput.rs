@@ -64,7 +64,7 @@ impl Measure {
                 format!("TCP {ip}, {way}, {streams}{tag} (Gb/s)")
             }
             Self::Frames => "64-octet frames delivered (thousands/s)".to_owned(),
-            Self::RoundTrip => "UDP round trip, median (us)".to_owned(),
+            Self::RoundTrip => "UDP round trip, median (us, less is better)".to_owned(),
         }
     }
 
