@@ -36,8 +36,9 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let model = state_file::load(&settings.state)?;
+    // First of all the lock on the run directory: no file is read that another daemon is writing.
     let listener = Listener::bind(&settings.rundir)?;
+    let model = state_file::load(&settings.state)?;
     let (signals, signal_end) = UnixStream::pair().context("socket pair")?;
     signals.set_nonblocking(true).context("socket pair")?;
     for signal in [SIGTERM, SIGINT] {

@@ -26,6 +26,8 @@ pub(super) struct Connections {
     registry: Registry,
     clients: HashMap<ConnectionId, Client>,
     next: ConnectionId,
+    /// Accepting failed (no descriptors left, say): clients may wait, of whom no further event will tell.
+    try_again: bool,
 }
 
 #[derive(Debug)]
@@ -37,16 +39,28 @@ struct Client {
 impl Connections {
     /// Connections get tokens from `first` on.
     pub(super) fn new(listener: Listener, registry: Registry, first: usize) -> Self {
-        Self { listener, registry, clients: HashMap::new(), next: first }
+        Self { listener, registry, clients: HashMap::new(), next: first, try_again: false }
+    }
+
+    /// Accepts again if that failed the last time.
+    pub(super) fn accept_overdue(&mut self) {
+        if self.try_again {
+            self.accept();
+        }
     }
 
     /// Takes in everyone who waits at the door.
     pub(super) fn accept(&mut self) {
+        self.try_again = false;
         loop {
             let accepted = match self.listener.accept() {
                 Ok(Some(accepted)) => accepted,
                 Ok(None) => return,
-                Err(error) => return tracing::warn!(%error, "a client can't be accepted"),
+                Err(error) => {
+                    tracing::warn!(%error, "a client can't be accepted");
+                    self.try_again = true;
+                    return;
+                }
             };
             if self.clients.len() >= MAX_CLIENTS {
                 tracing::warn!(pid = accepted.peer.pid, "turned away: {MAX_CLIENTS} clients are connected");

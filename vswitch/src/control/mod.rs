@@ -28,6 +28,8 @@ const NETLINK: Token = Token(0);
 const LISTENER: Token = Token(1);
 const SIGNALS: Token = Token(2);
 const SAVER: Token = Token(3);
+/// A turn of the loop comes at least this often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Connections have this and higher tokens.
 const FIRST_CONNECTION: usize = 4;
 
@@ -78,8 +80,9 @@ impl Control {
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut events = Events::with_capacity(256);
         loop {
-            let timeout = self.switch.next_deadline().map(|at| at.saturating_sub(self.epoch.elapsed()));
-            match self.poll.poll(&mut events, timeout.map(ceil_to_millisecond)) {
+            let until_due = |at: Duration| ceil_to_millisecond(at.saturating_sub(self.epoch.elapsed()));
+            let timeout = self.switch.next_deadline().map_or(LONGEST_SLEEP, until_due).min(LONGEST_SLEEP);
+            match self.poll.poll(&mut events, Some(timeout)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error).context("epoll"),
@@ -104,6 +107,7 @@ impl Control {
                     token => self.transactions.drive(token.0, &mut self.connections),
                 }
             }
+            self.connections.accept_overdue();
             let now = self.epoch.elapsed();
             if self.switch.next_deadline().is_some_and(|at| at <= now) {
                 self.switch.handle_timeout(now);
