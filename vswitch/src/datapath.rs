@@ -70,7 +70,11 @@ pub struct Datapath {
 impl Datapath {
     /// With no worker yet and empty tables.
     pub fn new() -> Self {
-        Self { current: Arc::new(ArcSwap::from_pointee(Snapshot::default())), workers: Vec::new(), generation: 0 }
+        Self {
+            current: Arc::new(ArcSwap::from_pointee(Snapshot::default())),
+            workers: Vec::new(),
+            generation: 0,
+        }
     }
 
     /// The cell that workers read.

@@ -6,7 +6,8 @@ fn fill(bytes: &mut [u8]) {
     let mut filled = 0;
     while filled < bytes.len() {
         // Fails only when interrupted before the kernel's generator is seeded, once after boot.
-        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
+        filled +=
+            rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
     }
 }
 

@@ -132,7 +132,8 @@ impl Worker {
         }
         self.owned.resize(self.owned.len().max(snapshot.slots.len()), None);
         for (number, owned) in self.owned.iter_mut().enumerate() {
-            let wanted = snapshot.slots.get(number).and_then(Option::as_ref).filter(|s| s.worker == self.index);
+            let wanted =
+                snapshot.slots.get(number).and_then(Option::as_ref).filter(|s| s.worker == self.index);
             let same = match (&*owned, wanted) {
                 (Some(old), Some(new)) => Arc::ptr_eq(old, new),
                 (None, None) => true,
@@ -150,7 +151,9 @@ impl Worker {
                 let token = Token(number);
                 match self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE) {
                     Ok(()) => *owned = Some(Arc::clone(new)),
-                    Err(error) => tracing::error!(%error, device = new.device.name(), "cannot watch a device"),
+                    Err(error) => {
+                        tracing::error!(%error, device = new.device.name(), "cannot watch a device")
+                    }
                 }
             }
         }

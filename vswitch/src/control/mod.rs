@@ -70,7 +70,15 @@ impl Control {
             watch(&poll, token, fd)?;
         }
         let connections = Connections::new(listener, poll.registry().try_clone()?, FIRST_CONNECTION);
-        Ok(Self { epoch, poll, monitor, signals, switch, connections, transactions: Transactions::new(saver) })
+        Ok(Self {
+            epoch,
+            poll,
+            monitor,
+            signals,
+            switch,
+            connections,
+            transactions: Transactions::new(saver),
+        })
     }
 
     /// Runs until a signal says stop; then the devices are given back and the state is saved.

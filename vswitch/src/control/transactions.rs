@@ -118,7 +118,9 @@ impl Transactions {
                 self.drive(saving.connection, connections);
             }
             (None, Ok(())) => {}
-            (None, Err(error)) => tracing::error!(%error, "the active member can't be saved for the next start"),
+            (None, Err(error)) => {
+                tracing::error!(%error, "the active member can't be saved for the next start")
+            }
         }
     }
 

@@ -130,8 +130,12 @@ impl Switch {
     }
 
     fn drop_bridges(&mut self) {
-        let gone: Vec<_> =
-            self.bridges.iter().filter(|(_, b)| !self.model.bridges.contains_key(&b.name)).map(|(n, _)| n).collect();
+        let gone: Vec<_> = self
+            .bridges
+            .iter()
+            .filter(|(_, b)| !self.model.bridges.contains_key(&b.name))
+            .map(|(n, _)| n)
+            .collect();
         for number in gone {
             self.bridges.remove(number);
         }
@@ -145,7 +149,8 @@ impl Switch {
                 ageing: u16::try_from(wanted.mac_aging_time).unwrap_or(u16::MAX),
                 seed: self.seed,
             };
-            let found = self.bridges.iter_mut().find(|(_, bridge)| bridge.name == name).map(|(_, bridge)| bridge);
+            let found =
+                self.bridges.iter_mut().find(|(_, bridge)| bridge.name == name).map(|(_, bridge)| bridge);
             match found {
                 Some(bridge) if bridge.fdb.config().capacity != config.capacity => {
                     bridge.fdb = Arc::new(refill(&bridge.fdb, config, Tick::at(now)));
@@ -161,8 +166,14 @@ impl Switch {
         }
     }
 
-    fn add_ports(&mut self, now: Duration, options: &BTreeMap<String, BondOptions>, stale: &mut Vec<(u16, PortId)>) {
-        let bridges: Vec<_> = self.bridges.iter().map(|(number, bridge)| (number, bridge.name.clone())).collect();
+    fn add_ports(
+        &mut self,
+        now: Duration,
+        options: &BTreeMap<String, BondOptions>,
+        stale: &mut Vec<(u16, PortId)>,
+    ) {
+        let bridges: Vec<_> =
+            self.bridges.iter().map(|(number, bridge)| (number, bridge.name.clone())).collect();
         for (bridge, name) in bridges {
             let Some(wanted) = self.model.bridges.get(&name) else { continue };
             let internal = (&name, &wanted.vlan, None);
@@ -197,7 +208,8 @@ impl Switch {
                 let _ = bond.add_member(now, new);
             }
             if *bond.options() != options[&name] {
-                let mode = (bond.options().mode != options[&name].mode).then(|| plugins::balancer(options[&name].mode));
+                let mode = (bond.options().mode != options[&name].mode)
+                    .then(|| plugins::balancer(options[&name].mode));
                 bond.reconfigure(now, options[&name].clone(), mode);
             }
             for member in members {

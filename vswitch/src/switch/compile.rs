@@ -26,8 +26,18 @@ impl Switch {
             .collect();
         let tables = Tables {
             generation: 0,
-            devices: self.devices.slots().iter().map(|slot| slot.as_ref().and_then(|a| self.device_entry(a))).collect(),
-            ports: self.ports.slots().iter().map(|slot| slot.as_ref().map(|p| self.port_entry(p, &usable))).collect(),
+            devices: self
+                .devices
+                .slots()
+                .iter()
+                .map(|slot| slot.as_ref().and_then(|a| self.device_entry(a)))
+                .collect(),
+            ports: self
+                .ports
+                .slots()
+                .iter()
+                .map(|slot| slot.as_ref().map(|p| self.port_entry(p, &usable)))
+                .collect(),
             bridges: (self.bridges.slots().iter())
                 .map(|slot| {
                     let bridge = slot.as_ref()?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bond_port::LinkReport;
 use forwarding::ids::{DeviceId, PortId};
 
-use super::roles::{Role, roles};
 use super::attached::Attached;
+use super::roles::{Role, roles};
 use super::{Bond, LINK_POLL, Switch};
 use crate::netlink::ethtool::{self, LinkSpeed};
 use crate::netlink::link::{self, Link};
@@ -31,8 +31,12 @@ impl Switch {
 
     /// All devices there are, after news was lost.
     pub fn resync_links(&mut self, now: Duration, all: Vec<Link>) {
-        let gone: Vec<u32> =
-            self.links.keys().copied().filter(|index| !all.iter().any(|link| link.ifindex == *index)).collect();
+        let gone: Vec<u32> = self
+            .links
+            .keys()
+            .copied()
+            .filter(|index| !all.iter().any(|link| link.ifindex == *index))
+            .collect();
         let mut changed = false;
         for ifindex in gone {
             changed |= self.link_deleted(now, ifindex);

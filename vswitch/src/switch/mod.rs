@@ -131,7 +131,9 @@ impl Switch {
     /// Does what is due: delays of bonds, announcements, ageing, polling of links.
     pub fn handle_timeout(&mut self, now: Duration) {
         for port in self.ports.iter_mut() {
-            if let Some(bond) = port.1.bond.as_mut().filter(|bond| bond.next_deadline().is_some_and(|at| at <= now)) {
+            if let Some(bond) =
+                port.1.bond.as_mut().filter(|bond| bond.next_deadline().is_some_and(|at| at <= now))
+            {
                 bond.handle_timeout(now);
             }
         }
@@ -191,7 +193,9 @@ impl Switch {
 
     fn wait_applied(&self) {
         if !self.datapath.wait_applied(APPLY_LIMIT) {
-            tracing::warn!("a worker has not taken over the new tables in {APPLY_LIMIT:?}; is the machine overloaded?");
+            tracing::warn!(
+                "a worker has not taken over the new tables in {APPLY_LIMIT:?}; is the machine overloaded?"
+            );
         }
     }
 
@@ -215,7 +219,8 @@ impl Switch {
     fn announce(&mut self, id: PortId, device: DeviceId, now: Duration) {
         let Some(bond) = self.ports.get(id.0) else { return };
         let Some(bridge) = self.bridges.get(bond.bridge) else { return };
-        let mut addresses: Vec<_> = bridge.fdb.entries(Tick::at(now)).into_iter().filter(|e| e.port != id).collect();
+        let mut addresses: Vec<_> =
+            bridge.fdb.entries(Tick::at(now)).into_iter().filter(|e| e.port != id).collect();
         addresses.sort_unstable_by_key(|entry| entry.age);
         let mut addresses: Vec<_> = addresses.into_iter().map(|entry| (entry.vlan, entry.mac)).collect();
         if let Some(internal) = self.model.bridges.get(&bridge.name) {
@@ -224,9 +229,10 @@ impl Switch {
                 addresses.insert(0, own);
             }
         }
-        let all = addresses.into_iter().filter(|(vlan, _)| bond.vlan.contains(*vlan)).map(|(vlan, mac)| {
-            Announcement { bond: id, device, mac, tag: bond.vlan.egress_tag(vlan, None) }
-        });
+        let all = addresses
+            .into_iter()
+            .filter(|(vlan, _)| bond.vlan.contains(*vlan))
+            .map(|(vlan, mac)| Announcement { bond: id, device, mac, tag: bond.vlan.egress_tag(vlan, None) });
         self.announcer.announce(id, all);
         self.send_announcements(now);
     }
@@ -235,8 +241,10 @@ impl Switch {
         let batch = self.announcer.poll_batch(now);
         let Some(first) = batch.first() else { return };
         let Some(attached) = self.devices.get(first.device.0) else { return };
-        let frames: Vec<_> = batch.iter().map(|announcement| (rarp(announcement.mac), announcement.tag)).collect();
-        let frames = frames.iter().map(|(bytes, tag)| TxFrame { bytes, tag: *tag, header: Default::default() });
+        let frames: Vec<_> =
+            batch.iter().map(|announcement| (rarp(announcement.mac), announcement.tag)).collect();
+        let frames =
+            frames.iter().map(|(bytes, tag)| TxFrame { bytes, tag: *tag, header: Default::default() });
         attached.slot.send(frames, &mut self.scratch);
     }
 

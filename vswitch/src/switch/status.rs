@@ -95,8 +95,11 @@ impl Runtime for Moment<'_> {
                 let port = self.switch.ports.get(attached.port?.0)?;
                 let bridge = self.switch.bridges.get(port.bridge)?;
                 let values = attached.slot.counters.read();
-                let drops: BTreeMap<_, _> =
-                    values.drops.iter().map(|(reason, frames)| (reason.label().to_owned(), *frames)).collect();
+                let drops: BTreeMap<_, _> = values
+                    .drops
+                    .iter()
+                    .map(|(reason, frames)| (reason.label().to_owned(), *frames))
+                    .collect();
                 Some(DeviceCounters {
                     device: attached.name().to_owned(),
                     port: port.name.clone(),
