@@ -152,7 +152,7 @@ impl Worker {
                 match self.poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE) {
                     Ok(()) => *owned = Some(Arc::clone(new)),
                     Err(error) => {
-                        tracing::error!(%error, device = new.device.name(), "cannot watch a device")
+                        tracing::error!(%error, device = new.device.name(), "cannot watch a device");
                     }
                 }
             }

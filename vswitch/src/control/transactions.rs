@@ -119,7 +119,7 @@ impl Transactions {
             }
             (None, Ok(())) => {}
             (None, Err(error)) => {
-                tracing::error!(%error, "the active member can't be saved for the next start")
+                tracing::error!(%error, "the active member can't be saved for the next start");
             }
         }
     }

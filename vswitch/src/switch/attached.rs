@@ -134,7 +134,7 @@ impl Switch {
         let link = opened.device.as_ref().and_then(|device| self.links.get(&device.ifindex()));
         match link {
             Some(link) => {
-                (opened.mtu, opened.usable) = (link.mtu, link.admin_up && (link.carrier || opened.is_tap()))
+                (opened.mtu, opened.usable) = (link.mtu, link.admin_up && (link.carrier || opened.is_tap()));
             }
             // The news of a TAP just made is yet to come.
             None if opened.is_tap() => {}

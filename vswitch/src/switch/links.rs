@@ -119,6 +119,10 @@ impl Switch {
                 Err(error) => tracing::error!(bridge = name, %error, "the internal port can't be made again"),
             }
             self.assign_devices();
+            // The new one begins with carrier.
+            if let Some((_, bridge)) = self.bridges.iter_mut().find(|(_, bridge)| bridge.name == name) {
+                bridge.carrier = None;
+            }
         }
         true
     }

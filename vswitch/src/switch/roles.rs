@@ -34,3 +34,27 @@ pub(super) fn roles(model: &Model) -> BTreeMap<&str, Role> {
     }
     roles
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Bond, Bridge, Port};
+
+    #[test]
+    fn every_device_has_its_port() {
+        let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+        let mut bridge = Bridge::new(mac);
+        bridge.ports.insert("tap0".into(), Port::default());
+        let bond = Bond { members: vec!["eth1".into(), "eth2".into()], ..Bond::default() };
+        bridge.ports.insert("bond0".into(), Port { bond: Some(bond), ..Port::default() });
+        let model = Model { bridges: [("br0".to_owned(), bridge)].into(), ..Model::default() };
+        let role = |port: &str, internal| Role { port: port.to_owned(), internal };
+        let expected = BTreeMap::from([
+            ("br0", role("br0", Some(mac))),
+            ("eth1", role("bond0", None)),
+            ("eth2", role("bond0", None)),
+            ("tap0", role("tap0", None)),
+        ]);
+        assert_eq!(roles(&model), expected);
+    }
+}
