@@ -1,16 +1,70 @@
 //! Tells the upstream switch where our MACs are now: learning frames, paced so that thousands of guests make no burst.
+//!
+//! Where a guest's addresses are known, gratuitous ARP and unsolicited neighbour advertisements, otherwise RARP; any of
+//! them lets a switch learn. So of every guest one frame is sent first, and then what else there is.
+
+mod frame;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use forwarding::ids::{DeviceId, PortId};
 use forwarding::mac::MacAddr;
 use forwarding::vlan::VlanTag;
 
+pub use self::frame::Frame;
+use crate::neighbours::Address;
+
 /// Frames sent at once.
 const BATCH: usize = 64;
 /// Time between two batches.
 const PACE: Duration = Duration::from_millis(1);
+
+/// What a learning frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// No address is known: a RARP request about itself.
+    Rarp,
+    /// An ARP request for its own address (RFC 5227 clause 3).
+    GratuitousArp(Ipv4Addr),
+    /// A neighbour advertisement that nobody asked for (RFC 4861 clause 7.2.6).
+    NeighbourAdvertisement {
+        /// The address.
+        ip: Ipv6Addr,
+        /// The guest is a router, and must be told as one.
+        router: bool,
+    },
+}
+
+/// A guest to be announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its address.
+    pub mac: MacAddr,
+    /// The tag its frames carry on the uplink.
+    pub tag: Option<VlanTag>,
+    /// At least one.
+    kinds: Vec<Kind>,
+}
+
+impl Host {
+    /// A guest with the addresses that are known of it in the tag's VLAN.
+    pub fn new(mac: MacAddr, tag: Option<VlanTag>, addresses: &[Address]) -> Self {
+        let mut kinds: Vec<_> = (addresses.iter())
+            .filter_map(|address| match *address {
+                Address::V4(ip) => Some(Kind::GratuitousArp(ip)),
+                Address::V6 { ip, router } => Some(Kind::NeighbourAdvertisement { ip, router: router? }),
+            })
+            .collect();
+        if kinds.is_empty() {
+            kinds.push(Kind::Rarp);
+        }
+        Self { mac, tag, kinds }
+    }
+}
 
 /// One learning frame to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,30 +77,62 @@ pub struct Announcement {
     pub mac: MacAddr,
     /// The tag the frame carries.
     pub tag: Option<VlanTag>,
+    /// What the frame is.
+    pub kind: Kind,
 }
 
-/// The queue of learning frames of all bonds.
+/// The learning frames of all bonds that wait to be sent. The bonds take turns.
 #[derive(Debug, Default)]
 pub struct Announcer {
-    queue: VecDeque<Announcement>,
+    rounds: VecDeque<Round>,
     due: Duration,
 }
 
+/// All guests of a bond, once or several times.
+#[derive(Debug)]
+struct Round {
+    bond: PortId,
+    device: DeviceId,
+    frames: Vec<Queued>,
+    /// How many of them are sent.
+    sent: usize,
+    /// How often the round is to be repeated, and with which frames if not the same.
+    repeats: u32,
+    next: Option<Vec<Queued>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Queued {
+    mac: MacAddr,
+    tag: Option<VlanTag>,
+    kind: Kind,
+}
+
 impl Announcer {
-    /// Queues a bond's announcements; what is left of an earlier round of the same bond is forgotten.
-    pub fn announce(&mut self, bond: PortId, all: impl IntoIterator<Item = Announcement>) {
-        self.queue.retain(|waiting| waiting.bond != bond);
-        self.queue.extend(all);
+    /// Queues the announcement of these guests by this member, in this order. If the bond is still busy with an earlier
+    /// one by the same member, that is finished first; if by another member, what is left of it is forgotten.
+    pub fn announce(&mut self, bond: PortId, device: DeviceId, hosts: impl IntoIterator<Item = Host>) {
+        let frames = in_order(hosts.into_iter().collect());
+        if let Some(round) = self.rounds.iter_mut().find(|round| round.bond == bond && round.device == device)
+        {
+            round.repeats += 1;
+            round.next = Some(frames);
+            return;
+        }
+        self.cancel(bond);
+        if !frames.is_empty() {
+            self.rounds.push_back(Round { bond, device, frames, sent: 0, repeats: 0, next: None });
+        }
     }
 
     /// Forgets what waits for a bond (it is gone, or has no usable member).
     pub fn cancel(&mut self, bond: PortId) {
-        self.queue.retain(|waiting| waiting.bond != bond);
+        self.rounds.retain(|round| round.bond != bond);
     }
 
     /// When the next batch is due, if anything waits.
     pub fn next_deadline(&self) -> Option<Duration> {
-        (!self.queue.is_empty()).then_some(self.due)
+        (!self.rounds.is_empty()).then_some(self.due)
     }
 
     /// The batch that is due, empty if none is. All its frames leave by the same device.
@@ -54,47 +140,36 @@ impl Announcer {
         if now < self.due {
             return Vec::new();
         }
-        let Some(device) = self.queue.front().map(|first| first.device) else { return Vec::new() };
-        let size = self.queue.iter().take(BATCH).take_while(|next| next.device == device).count();
+        let Some(mut round) = self.rounds.pop_front() else { return Vec::new() };
         self.due = now + PACE;
-        self.queue.drain(..size).collect()
+        let (bond, device) = (round.bond, round.device);
+        let batch = (round.frames[round.sent..].iter().take(BATCH))
+            .map(|&Queued { mac, tag, kind }| Announcement { bond, device, mac, tag, kind })
+            .collect::<Vec<_>>();
+        round.sent += batch.len();
+        if round.has_more() {
+            self.rounds.push_back(round);
+        }
+        batch
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn announcement(bond: u16, device: u16, mac: u64) -> Announcement {
-        Announcement { bond: PortId(bond), device: DeviceId(device), mac: MacAddr::from_u64(mac), tag: None }
-    }
-
-    #[test]
-    fn batches_are_paced_and_complete() {
-        let mut announcer = Announcer::default();
-        announcer.announce(PortId(1), (0..200).map(|mac| announcement(1, 7, mac)));
-        let (mut now, mut sent) = (Duration::from_secs(5), Vec::new());
-        while let Some(due) = announcer.next_deadline() {
-            now = now.max(due);
-            let batch = announcer.poll_batch(now);
-            assert!(batch.len() <= BATCH);
-            assert!(announcer.poll_batch(now).is_empty(), "a second batch at the same time");
-            sent.extend(batch);
+impl Round {
+    /// Begins the next repetition if this one is complete; whether anything is left to send.
+    fn has_more(&mut self) -> bool {
+        if self.sent == self.frames.len() && self.repeats > 0 {
+            self.repeats -= 1;
+            self.sent = 0;
+            self.frames = self.next.take().unwrap_or_else(|| std::mem::take(&mut self.frames));
         }
-        assert_eq!(sent.len(), 200);
-        assert_eq!(now, Duration::from_secs(5) + 3 * PACE);
+        self.sent < self.frames.len()
     }
+}
 
-    #[test]
-    fn a_new_round_replaces_the_old_one_of_the_same_bond_only() {
-        let mut announcer = Announcer::default();
-        announcer.announce(PortId(1), [announcement(1, 7, 1), announcement(1, 7, 2)]);
-        announcer.announce(PortId(2), [announcement(2, 9, 3)]);
-        announcer.announce(PortId(1), [announcement(1, 8, 1)]);
-        assert_eq!(announcer.poll_batch(PACE), [announcement(2, 9, 3)]);
-        assert_eq!(announcer.poll_batch(2 * PACE), [announcement(1, 8, 1)]);
-        announcer.announce(PortId(1), [announcement(1, 7, 1)]);
-        announcer.cancel(PortId(1));
-        assert_eq!(announcer.next_deadline(), None);
-    }
+/// One frame of each guest, then all others.
+fn in_order(hosts: Vec<Host>) -> Vec<Queued> {
+    let queued = |host: &Host, kind: &Kind| Queued { mac: host.mac, tag: host.tag, kind: *kind };
+    let first = hosts.iter().flat_map(|host| host.kinds.iter().take(1).map(move |kind| queued(host, kind)));
+    let rest = hosts.iter().flat_map(|host| host.kinds.iter().skip(1).map(move |kind| queued(host, kind)));
+    first.chain(rest).collect()
 }

@@ -7,6 +7,7 @@
 //! - [`model`], [`state_file`], [`saver`]: the desired state and how it is kept
 //! - [`transaction`]: commands as pure changes of the model
 //! - [`switch`]: what runs now, brought into line with the model
+//! - [`neighbours`]: the guests' IP addresses, as heard
 //! - [`announcer`]: learning frames after a failover
 //! - [`control`]: the control thread's loop
 //! - [`cli`], [`rpc`]: vsctl's grammar and the way from it to the daemon
@@ -19,6 +20,7 @@ pub mod counters;
 pub mod datapath;
 pub mod device;
 pub mod model;
+pub mod neighbours;
 pub mod netlink;
 pub mod random;
 pub mod rpc;

@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bond_port::{Bond, BondEvent};
-use forwarding::announce::rarp;
 use forwarding::fdb::{Fdb, Tick};
 use forwarding::ids::{DeviceId, MAX_DEVICES, MAX_PORTS, PortId};
 use forwarding::tables::FloodLists;
@@ -26,7 +25,7 @@ use self::attached::Attached;
 pub use self::commit::Prepared;
 use self::slab::Slab;
 pub use self::status::Moment;
-use crate::announcer::{Announcement, Announcer};
+use crate::announcer::{Announcer, Host};
 use crate::datapath::{Datapath, Snapshot};
 use crate::device::{TxBurst, TxFrame};
 use crate::model::Model;
@@ -232,8 +231,8 @@ impl Switch {
         let all = addresses
             .into_iter()
             .filter(|(vlan, _)| bond.vlan.contains(*vlan))
-            .map(|(vlan, mac)| Announcement { bond: id, device, mac, tag: bond.vlan.egress_tag(vlan, None) });
-        self.announcer.announce(id, all);
+            .map(|(vlan, mac)| Host::new(mac, bond.vlan.egress_tag(vlan, None), &[]));
+        self.announcer.announce(id, device, all);
         self.send_announcements(now);
     }
 
@@ -242,7 +241,7 @@ impl Switch {
         let Some(first) = batch.first() else { return };
         let Some(attached) = self.devices.get(first.device.0) else { return };
         let frames: Vec<_> =
-            batch.iter().map(|announcement| (rarp(announcement.mac), announcement.tag)).collect();
+            batch.iter().map(|announcement| (announcement.frame(), announcement.tag)).collect();
         let frames =
             frames.iter().map(|(bytes, tag)| TxFrame { bytes, tag: *tag, header: Default::default() });
         attached.slot.send(frames, &mut self.scratch);
