@@ -13,6 +13,7 @@ use super::attached::{Attached, Opened};
 use super::roles::roles;
 use super::{Bridge, Port, Switch};
 use crate::model::{self, Model};
+use crate::neighbours::Neighbours;
 
 /// A model whose devices are open, ready to be committed. Dropping it gives the devices back.
 #[derive(Debug)]
@@ -82,8 +83,9 @@ impl Switch {
         self.publish_and_wait();
         // Only now no worker learns on the ports that are gone, or in the VLANs that they had.
         for (bridge, port) in stale {
-            if let Some(bridge) = self.bridges.get(bridge) {
+            if let Some(bridge) = self.bridges.get_mut(bridge) {
                 bridge.fdb.remove_port(port);
+                bridge.neighbours.forget_port(port);
             }
         }
         released.into_iter().for_each(Attached::release);
@@ -160,7 +162,7 @@ impl Switch {
                     let fdb = Arc::new(Fdb::new(config));
                     let flood = Arc::new(FloodLists::default());
                     // The model's limits keep the number of bridges below that of ports.
-                    let _ = self.bridges.insert(Bridge { name, fdb, flood, carrier: None });
+                    let _ = self.bridges.insert(Bridge { name, fdb, flood, neighbours: Neighbours::default(), carrier: None });
                 }
             }
         }

@@ -128,11 +128,11 @@ impl Switch {
     }
 
     /// What is behind a plain port without carrier may be anywhere else by now (br_stp_disable_port).
-    fn forget_macs_of_plain(&self, port: &str) {
-        if let Some((number, port)) = self.port(port).filter(|(_, port)| port.bond.is_none())
-            && let Some(bridge) = self.bridges.get(port.bridge)
-        {
+    fn forget_macs_of_plain(&mut self, port: &str) {
+        let Some((number, port)) = self.port(port).filter(|(_, port)| port.bond.is_none()) else { return };
+        if let Some(bridge) = self.bridges.get_mut(port.bridge) {
             bridge.fdb.remove_port(PortId(number));
+            bridge.neighbours.forget_port(PortId(number));
         }
     }
 

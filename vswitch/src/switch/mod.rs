@@ -29,6 +29,7 @@ use crate::announcer::{Announcer, Host};
 use crate::datapath::{Datapath, Snapshot};
 use crate::device::{TxBurst, TxFrame};
 use crate::model::Model;
+use crate::neighbours::Neighbours;
 use crate::netlink::link::Link;
 
 /// How long a command waits for the workers to take over new tables.
@@ -70,6 +71,8 @@ struct Bridge {
     name: String,
     fdb: Arc<Fdb>,
     flood: Arc<FloodLists>,
+    /// Which addresses the guests behind its ports have.
+    neighbours: Neighbours,
     /// The carrier last given to the internal port.
     carrier: Option<bool>,
 }
@@ -214,25 +217,29 @@ impl Switch {
         tracing::info!(bond = name, "{event}");
     }
 
-    /// Queues a learning frame for every MAC behind the other ports of the bond's bridge, and sends the first batch.
+    /// Queues learning frames for every MAC behind the other ports of the bond's bridge, and sends the first batch.
     fn announce(&mut self, id: PortId, device: DeviceId, now: Duration) {
         let Some(bond) = self.ports.get(id.0) else { return };
         let Some(bridge) = self.bridges.get(bond.bridge) else { return };
-        let mut addresses: Vec<_> =
-            bridge.fdb.entries(Tick::at(now)).into_iter().filter(|e| e.port != id).collect();
-        addresses.sort_unstable_by_key(|entry| entry.age);
-        let mut addresses: Vec<_> = addresses.into_iter().map(|entry| (entry.vlan, entry.mac)).collect();
-        if let Some(internal) = self.model.bridges.get(&bridge.name) {
-            let own = (internal.vlan.tag().unwrap_or(0), internal.mac);
-            if !addresses.contains(&own) {
-                addresses.insert(0, own);
+        let tick = Tick::at(now);
+        let mut known = bridge.fdb.entries(tick);
+        known.retain(|entry| entry.port != id);
+        // Who spoke last is most likely to be spoken to next.
+        known.sort_unstable_by_key(|entry| entry.age);
+        let mut macs: Vec<_> = known.into_iter().map(|entry| (entry.vlan, entry.mac, entry.port)).collect();
+        let internal = self.model.bridges.get(&bridge.name).zip(self.port(&bridge.name));
+        if let Some((internal, (port, _))) = internal {
+            let own = (internal.vlan.tag().unwrap_or(0), internal.mac, PortId(port));
+            if !macs.contains(&own) {
+                macs.insert(0, own);
             }
         }
-        let all = addresses
-            .into_iter()
-            .filter(|(vlan, _)| bond.vlan.contains(*vlan))
-            .map(|(vlan, mac)| Host::new(mac, bond.vlan.egress_tag(vlan, None), &[]));
-        self.announcer.announce(id, device, all);
+        macs.retain(|(vlan, ..)| bond.vlan.contains(*vlan));
+        let hosts = macs.into_iter().map(|(vlan, mac, port)| {
+            let addresses = bridge.neighbours.addresses(now, port, vlan, mac);
+            Host::new(mac, bond.vlan.egress_tag(vlan, None), &addresses)
+        });
+        self.announcer.announce(id, device, hosts);
         self.send_announcements(now);
     }
 
@@ -240,8 +247,7 @@ impl Switch {
         let batch = self.announcer.poll_batch(now);
         let Some(first) = batch.first() else { return };
         let Some(attached) = self.devices.get(first.device.0) else { return };
-        let frames: Vec<_> =
-            batch.iter().map(|announcement| (announcement.frame(), announcement.tag)).collect();
+        let frames: Vec<_> = batch.iter().map(|announcement| (announcement.frame(), announcement.tag)).collect();
         let frames =
             frames.iter().map(|(bytes, tag)| TxFrame { bytes, tag: *tag, header: Default::default() });
         attached.slot.send(frames, &mut self.scratch);
@@ -281,9 +287,10 @@ impl Switch {
     fn sweep(&mut self, now: Duration) {
         self.next_sweep = now + SWEEP_PERIOD;
         self.sweep_part = self.sweep_part.wrapping_add(1);
-        for (_, bridge) in self.bridges.iter() {
+        for (_, bridge) in self.bridges.iter_mut() {
             let parts = bridge.fdb.config().capacity.div_ceil(SWEEP_SHARE);
             bridge.fdb.sweep(Tick::at(now), self.sweep_part % parts, parts);
+            bridge.neighbours.sweep(now);
         }
     }
 
