@@ -11,7 +11,7 @@
 //! # Fairness
 //! A full table learns only by evicting, and evicts from the port that holds the most entries. A port that is itself
 //! the heaviest evicts its own oldest entry in reach or is refused. So an address flood on one port can't push out
-//! the addresses of others.
+//! the addresses of others. Static entries are nobody's: they are neither counted for a port nor evicted.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize};
@@ -22,6 +22,7 @@ use crate::mac::MacAddr;
 use crate::vlan::MAX_VLAN;
 
 mod account;
+mod fixed;
 mod insert;
 mod place;
 mod word;
@@ -50,6 +51,9 @@ impl Tick {
 
 /// A MAC seen on its local port at most this many ticks ago that arrives on a bond is a reflection.
 pub const REFLECTION_TICKS: u16 = 2;
+/// Ticks for which a locked entry is not moved by an announcement that arrives on a bond (as OVS's lock of gratuitous
+/// ARPs).
+pub const LOCK_TICKS: u8 = 5;
 
 /// Settings of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +82,12 @@ pub struct Entry {
     pub mac: MacAddr,
     /// Where it is.
     pub port: PortId,
-    /// Seconds since it was last seen as a source.
+    /// Seconds since it was last seen as a source; 0 for a static entry.
     pub age: u16,
+    /// Put there by the operator.
+    pub is_static: bool,
+    /// No announcement from a bond moves it now; see [`Fdb::lock`].
+    pub is_locked: bool,
 }
 
 /// What became of a source address.
@@ -94,15 +102,19 @@ pub enum Learned {
         /// The port where it was.
         from: PortId,
     },
-    /// Not learned: the table is full and fairness forbids evicting for this port.
+    /// Not learned: the port holds as many as it may, or the table is full and fairness forbids evicting for this port.
     Full,
+    /// Not learned: a static entry says that it is behind another port.
+    Static,
 }
 
-/// Sizes and counts of a table since it was made.
+/// Sizes and counts of a table since it was made, or since [`Fdb::clear_stats`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FdbStats {
     /// Entries now, expired ones that no sweep removed included.
     pub entries: usize,
+    /// Static ones among them.
+    pub statics: usize,
     /// Most entries.
     pub capacity: usize,
     /// New entries.
@@ -113,7 +125,7 @@ pub struct FdbStats {
     pub evicted: u64,
     /// Entries that changed their port.
     pub moved: u64,
-    /// Addresses that were not learned because the table was full.
+    /// Times that an address was not learned because the table was full or its port held as many as it may.
     pub refused: u64,
 }
 
@@ -182,6 +194,11 @@ impl Fdb {
         self.account.stats()
     }
 
+    /// Counts events (all of [`FdbStats`] but the sizes) from 0 again.
+    pub fn clear_stats(&self) {
+        self.account.clear_events();
+    }
+
     /// The port behind which an address is. An entry older than the ageing time is not there, swept or not.
     #[inline]
     pub fn lookup(&self, vlan: u16, mac: MacAddr, now: Tick) -> Option<PortId> {
@@ -198,6 +215,12 @@ impl Fdb {
     /// Notes that `mac` was seen as a source on `port` in `vlan` (0..=4094). Group addresses and zero are refused.
     #[inline]
     pub fn learn(&self, vlan: u16, mac: MacAddr, port: PortId, now: Tick) -> Learned {
+        self.learn_within(vlan, mac, port, now, u32::MAX)
+    }
+
+    /// As [`Self::learn`], but refused if the port then held more than `limit` learned entries.
+    #[inline]
+    pub fn learn_within(&self, vlan: u16, mac: MacAddr, port: PortId, now: Tick, limit: u32) -> Learned {
         let learnable = mac.is_valid_source() && vlan <= MAX_VLAN;
         debug_assert!(learnable, "{mac} in VLAN {vlan} can't be learned");
         if !learnable {
@@ -206,17 +229,18 @@ impl Fdb {
         let place = self.place(vlan, mac);
         match self.find(&place) {
             Some((_, value)) if value.port() == port && value.seen().age(now) == 0 => Learned::Refreshed,
-            _ => self.write(&place, port, now),
+            _ => self.write(&place, port, now, limit),
         }
     }
 
     /// Removes the expired entries of the `part`-th of `parts` equal shares of the table and says how many. The whole
-    /// table must be swept at least once in 9 hours, so that ticks can't come round; once in ageing / 2 keeps
-    /// the table and its counts free of the dead.
+    /// table must be swept at least once in 4 minutes, so that the ticks of locks can't come round (those of entries:
+    /// in 9 hours); once in ageing / 2 keeps the table and its counts free of the dead.
     pub fn sweep(&self, now: Tick, part: usize, parts: usize) -> usize {
         let len = self.buckets.len();
         let bound = |part: usize| (len.saturating_mul(part) / parts.max(1)).min(len);
         let buckets = bound(part)..bound(part.saturating_add(1)).max(bound(part));
+        self.drop_old_locks(buckets.clone(), now);
         let expired = self.remove_if(buckets, |value| self.is_expired(value, now));
         self.account.expired(expired as u64);
         expired
@@ -231,15 +255,15 @@ impl Fdb {
         entries
     }
 
-    /// Forgets all addresses behind a port and says how many. An executor that still has tables with the port may
+    /// Forgets all addresses behind a port, static ones too, and says how many. An executor that still has tables with the port may
     /// learn anew: call it when none has any more.
     pub fn remove_port(&self, port: PortId) -> usize {
         self.remove_if(0..self.buckets.len(), |value| value.port() == port)
     }
 
-    /// Forgets everything and says how many entries that were.
+    /// Forgets everything that was learned and says how many entries that were.
     pub fn flush(&self) -> usize {
-        self.remove_if(0..self.buckets.len(), |_| true)
+        self.remove_if(0..self.buckets.len(), |value| !value.is_static())
     }
 
     #[inline]
@@ -249,7 +273,7 @@ impl Fdb {
 
     #[inline]
     fn is_expired(&self, value: Value, now: Tick) -> bool {
-        value.seen().age(now) > self.ageing.load(Relaxed)
+        value.seen().age(now) > self.ageing.load(Relaxed) && !value.is_static()
     }
 
     /// The slot that holds the key, and its value.
@@ -298,8 +322,14 @@ impl Fdb {
     }
 
     fn show(&self, key: Key, value: Value, now: Tick) -> Option<Entry> {
-        let entry =
-            Entry { vlan: key.vlan(), mac: key.mac(), port: value.port(), age: value.seen().age(now) };
+        let entry = Entry {
+            vlan: key.vlan(),
+            mac: key.mac(),
+            port: value.port(),
+            age: if value.is_static() { 0 } else { value.seen().age(now) },
+            is_static: value.is_static(),
+            is_locked: value.is_locked(now),
+        };
         (!self.is_expired(value, now)).then_some(entry)
     }
 
@@ -315,7 +345,7 @@ impl Fdb {
                 return false;
             }
             if self.swap(slot, value, Value::FREE) {
-                self.account.leave(value.port());
+                self.account.uncount(value);
                 self.account.release();
                 return true;
             }

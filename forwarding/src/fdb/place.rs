@@ -13,7 +13,7 @@ pub(super) struct Place {
 
 /// A keyed hash: two rounds of multiply and fold with two secret words. Whoever does not know the secret can't find
 /// addresses that share buckets.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Hasher {
     secret: [u64; 2],
     buckets: usize,

@@ -16,6 +16,10 @@ fn mac(n: u64) -> MacAddr {
     MacAddr::from_u64(0x0200_0000_0000 | n)
 }
 
+fn learned(vlan: u16, n: u64, port: PortId, age: u16) -> Entry {
+    Entry { vlan, mac: mac(n), port, age, is_static: false, is_locked: false }
+}
+
 /// Learns `count` addresses from number `first` on and says how many were refused.
 fn flood(fdb: &Fdb, port: PortId, first: u64, count: u64, now: Tick) -> usize {
     (first..first + count).filter(|n| fdb.learn(0, mac(*n), port, now) == Learned::Full).count()
@@ -32,7 +36,7 @@ fn learn_then_find() {
     assert_eq!(fdb.learn(7, mac(1), P1, Tick(5)), Learned::New);
     assert_eq!(fdb.learn(7, mac(1), P1, Tick(5)), Learned::Refreshed);
     assert_eq!(fdb.lookup(7, mac(1), Tick(9)), Some(P1));
-    assert_eq!(fdb.entry(7, mac(1), Tick(9)), Some(Entry { vlan: 7, mac: mac(1), port: P1, age: 4 }));
+    assert_eq!(fdb.entry(7, mac(1), Tick(9)), Some(learned(7, 1, P1, 4)));
     assert_eq!(fdb.lookup(7, mac(2), Tick(9)), None);
     assert_eq!(fdb.stats().learned, 1);
 }
@@ -97,7 +101,7 @@ fn a_thread_with_an_earlier_clock_changes_no_age() {
     assert_eq!(fdb.lookup(0, mac(1), Tick(99)), Some(P1));
     assert_eq!(fdb.learn(0, mac(1), P1, Tick(99)), Learned::Refreshed);
     fdb.learn(0, mac(1), P2, Tick(98));
-    assert_eq!(fdb.entry(0, mac(1), Tick(101)), Some(Entry { vlan: 0, mac: mac(1), port: P2, age: 1 }));
+    assert_eq!(fdb.entry(0, mac(1), Tick(101)), Some(learned(0, 1, P2, 1)));
 }
 
 #[test]
@@ -283,9 +287,7 @@ proptest! {
             model.retain(|_, (_, seen)| clock - *seen <= u64::from(AGEING));
             let expected: Vec<_> = model
                 .iter()
-                .map(|((vlan, n), (port, seen))| Entry {
-                    vlan: *vlan, mac: mac(*n), port: PortId(*port), age: (clock - seen) as u16,
-                })
+                .map(|((vlan, n), (port, seen))| learned(*vlan, *n, PortId(*port), (clock - seen) as u16))
                 .collect();
             for entry in &expected {
                 prop_assert_eq!(fdb.entry(entry.vlan, entry.mac, now), Some(*entry));
