@@ -23,6 +23,8 @@ pub struct Member {
     pub(crate) full_duplex: Option<bool>,
     pub(crate) monitor: Monitor,
     pub(crate) admission: Admission,
+    /// Taken out of use by hand.
+    pub(crate) disabled: bool,
     /// A link report has come, be it that the device is not there.
     pub(crate) reported: bool,
     /// The link state that the last event told.
@@ -45,6 +47,7 @@ impl Member {
             told: monitor.state(),
             monitor,
             admission: Admission::Nothing,
+            disabled: false,
             reported: false,
         }
     }
@@ -84,9 +87,19 @@ impl Member {
         self.monitor.state()
     }
 
-    /// In use: [`LinkState::Up`].
+    /// In use: [`LinkState::Up`], and not disabled by hand.
     pub fn is_up(&self) -> bool {
-        self.link() == LinkState::Up
+        self.link() == LinkState::Up && !self.disabled
+    }
+
+    /// May carry frames: [`LinkState::is_usable`], and not disabled by hand.
+    pub fn is_usable(&self) -> bool {
+        self.link().is_usable() && !self.disabled
+    }
+
+    /// Taken out of use by [`crate::bond::Bond::disable_member`]. Its link is watched all the same.
+    pub fn is_disabled(&self) -> bool {
+        self.disabled
     }
 
     /// When the link state was entered.

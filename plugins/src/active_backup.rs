@@ -11,7 +11,7 @@
 use core::time::Duration;
 
 use bond_port::options::PrimaryReselect;
-use bond_port::{ActiveCause, Balancer, BondOptions, Change, Compiled, Member, MemberId, View};
+use bond_port::{ActiveCause, Balancer, BondOptions, Change, Compiled, LinkState, Member, MemberId, View};
 use forwarding::drop_reason::DropReason;
 use forwarding::tables::{Admission, TransmitPlan};
 
@@ -41,7 +41,7 @@ impl Balancer for ActiveBackup {
             self.change(view, new);
         }
         self.settling = self.settling.filter(|until| *until > view.now);
-        self.graced.retain(|(id, until)| *until > view.now && view.member(*id).is_some_and(Member::is_up));
+        self.graced.retain(|(id, until)| *until > view.now && view.member(*id).is_some_and(has_link));
         Compiled {
             plan: selected
                 .and_then(Member::device)
@@ -82,10 +82,11 @@ impl ActiveBackup {
     /// The member to be active, and why if it is not the present one.
     fn select<'a>(&mut self, view: &View<'a>) -> (Option<&'a Member>, ActiveCause) {
         let old = self.active.and_then(|id| view.member(id));
-        let current = old.filter(|member| member.link().is_usable());
+        let current = old.filter(|member| member.is_usable());
         let lost = match (self.active, old) {
             (None, _) => ActiveCause::FirstUsable,
             (Some(_), None) => ActiveCause::MemberRemoved,
+            (Some(_), Some(old)) if old.is_disabled() => ActiveCause::MemberDisabled,
             (Some(_), Some(_)) => ActiveCause::MemberDown,
         };
         if let Some(by_hand) = view.changes.iter().find_map(set_by_hand).and_then(|id| view.member(id)) {
@@ -135,6 +136,11 @@ impl ActiveBackup {
         }
         occasion
     }
+}
+
+/// The link is up. A member that was disabled by hand gets its grace: frames for our guests are still on the way.
+fn has_link(member: &Member) -> bool {
+    member.link() == LinkState::Up
 }
 
 fn set_by_hand(change: &Change) -> Option<MemberId> {
