@@ -23,6 +23,8 @@ pub enum Change {
     Up(MemberId),
     /// The operator wants this member, whose link is up, as the active one.
     SetActive(MemberId),
+    /// A member's own options changed.
+    MemberOptions(MemberId),
     /// Options changed; these were the ones before.
     Options(Box<BondOptions>),
 }

@@ -20,11 +20,13 @@ pub enum ActiveCause {
     MemberRemoved,
     /// The primary came up, or joined, and takes over by `primary_reselect`.
     PrimaryReturned,
+    /// A member with a better `prio` came up, or joined, and takes over by `primary_reselect`.
+    BetterPrio,
     /// By the operator.
     SetByHand,
     /// It was active before the daemon was restarted.
     Restored,
-    /// `primary` or `primary_reselect` was changed.
+    /// `primary`, `primary_reselect` or a member's `prio` was changed.
     OptionsChanged,
     /// The bond has another mode.
     ModeChanged,
@@ -39,6 +41,7 @@ impl ActiveCause {
             Self::MemberDisabled => "member_disabled",
             Self::MemberRemoved => "member_removed",
             Self::PrimaryReturned => "primary_returned",
+            Self::BetterPrio => "better_prio",
             Self::SetByHand => "set_by_hand",
             Self::Restored => "restored",
             Self::OptionsChanged => "options_changed",
@@ -56,6 +59,7 @@ impl fmt::Display for ActiveCause {
             Self::MemberDisabled => "active member disabled by hand",
             Self::MemberRemoved => "active member removed",
             Self::PrimaryReturned => "primary is up",
+            Self::BetterPrio => "member with better prio is up",
             Self::SetByHand => "set by hand",
             Self::Restored => "restored after restart",
             Self::OptionsChanged => "options changed",

@@ -68,7 +68,8 @@ impl Bond {
         let mut lines = vec![self.sending(status, member)];
         lines.extend(link(status, member));
         lines.push(receiving(member));
-        lines.extend(self.preference(status, member));
+        lines.extend(self.primary(status, member));
+        lines.extend(prio(status, member));
         lines
     }
 
@@ -98,8 +99,8 @@ impl Bond {
         }
     }
 
-    /// What makes it preferred to others, and why that does not show.
-    fn preference(&self, status: &BondStatus, member: &MemberStatus) -> Option<String> {
+    /// Whether it is the primary, and if so why that does not show.
+    fn primary(&self, status: &BondStatus, member: &MemberStatus) -> Option<String> {
         let options = self.options();
         let is_primary = options.primary.as_deref() == Some(&*member.name);
         if !status.mode.has_active_member() || !is_primary {
@@ -168,6 +169,14 @@ fn link(status: &BondStatus, member: &MemberStatus) -> Option<String> {
         _ if member.disabled && member.device.is_some() => Some(format!("link is {} for {age}", member.link)),
         _ => None,
     }
+}
+
+/// Its preference, if members differ in that.
+fn prio(status: &BondStatus, member: &MemberStatus) -> Option<String> {
+    let differ = status.members.iter().any(|other| other.prio != member.prio);
+    let active = status.members.iter().find(|other| other.active && other.name != member.name);
+    let than = active.map_or(String::new(), |other| format!(" ({} has {})", other.name, other.prio));
+    (status.mode.has_active_member() && differ).then(|| format!("has prio {}{than}", member.prio))
 }
 
 fn receiving(member: &MemberStatus) -> String {

@@ -13,6 +13,7 @@
 //! - [`mode`]: names and numbers of the modes
 //! - [`monitor`]: a member's link state, with `updelay` and `downdelay`
 //! - [`member`]: a member device
+//! - [`member_options`]: what can be set for one member
 //! - [`balancer`]: the contract between a bond and its mode
 //! - [`bond`]: the bond itself
 //! - [`buckets`]: a transmit table in which as little as possible moves
@@ -29,6 +30,7 @@ pub mod buckets;
 pub mod event;
 pub mod explain;
 pub mod member;
+pub mod member_options;
 pub mod mode;
 pub mod monitor;
 pub mod options;
@@ -40,6 +42,7 @@ pub use bond::{Bond, BondError, LinkReport};
 pub use event::{ActiveCause, BondEvent};
 pub use explain::Explanation;
 pub use member::{Member, MemberId};
+pub use member_options::{MemberOptionError, MemberOptions};
 pub use mode::Mode;
 pub use monitor::LinkState;
 pub use options::{BondOptions, OptionError};

@@ -6,6 +6,7 @@ use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
 use forwarding::tables::Admission;
 
+use crate::member_options::MemberOptions;
 use crate::monitor::{LinkState, Monitor};
 
 /// Names a member for as long as it is one; not used again for another, nor for the same device when it joins again.
@@ -25,6 +26,7 @@ pub struct Member {
     pub(crate) admission: Admission,
     /// Taken out of use by hand.
     pub(crate) disabled: bool,
+    pub(crate) options: MemberOptions,
     /// A link report has come, be it that the device is not there.
     pub(crate) reported: bool,
     /// The link state that the last event told.
@@ -48,6 +50,7 @@ impl Member {
             monitor,
             admission: Admission::Nothing,
             disabled: false,
+            options: MemberOptions::default(),
             reported: false,
         }
     }
@@ -110,6 +113,11 @@ impl Member {
     /// How often the link went down.
     pub fn link_failure_count(&self) -> u64 {
         self.monitor.failures()
+    }
+
+    /// Its own options.
+    pub fn options(&self) -> &MemberOptions {
+        &self.options
     }
 
     /// Which frames it may bring in.

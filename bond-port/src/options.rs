@@ -227,11 +227,17 @@ impl fmt::Display for BondOptions {
     }
 }
 
-/// The option that a key names.
-fn find(key: &str) -> Result<&'static Entry, OptionError> {
+/// A key without OVS's and ifupdown's decorations.
+pub(crate) fn plain_key(key: &str) -> String {
     let key = key.trim();
     let plain = key.strip_prefix("other_config:").unwrap_or(key).replace('-', "_");
-    let plain = plain.strip_prefix("bond_").unwrap_or(&plain);
+    plain.strip_prefix("bond_").unwrap_or(&plain).to_owned()
+}
+
+/// The option that a key names.
+fn find(key: &str) -> Result<&'static Entry, OptionError> {
+    let plain = plain_key(key);
+    let plain = plain.as_str();
     let plain = if plain == "num_unsol_na" { "num_grat_arp" } else { plain };
     if let Some(option) = OPTIONS.iter().find(|option| option.name == plain) {
         return Ok(option);
@@ -242,7 +248,7 @@ fn find(key: &str) -> Result<&'static Entry, OptionError> {
     if let Some(name) = LATER.iter().find(|name| **name == plain) {
         return Err(OptionError::Later { name });
     }
-    Err(OptionError::Unknown { name: key.to_owned(), suggestion: suggest(plain) })
+    Err(OptionError::Unknown { name: key.trim().to_owned(), suggestion: suggest(plain) })
 }
 
 /// The name that is nearest to a misspelt one, if it is near enough to be meant.

@@ -58,6 +58,8 @@ pub struct MemberStatus {
     pub may_enable: bool,
     /// Taken out of use by [`Bond::disable_member`].
     pub disabled: bool,
+    /// Its own option `prio`.
+    pub prio: i32,
     /// It is the active member.
     pub active: bool,
     /// How many buckets of the transmit table it holds; `None` when frames don't leave by a table.
@@ -90,6 +92,7 @@ impl Bond {
             enabled: member.is_usable(),
             may_enable: member.device.is_some() && !member.is_disabled(),
             disabled: member.is_disabled(),
+            prio: member.options.prio,
             active: self.active.id == Some(member.id),
             buckets: self.buckets_of(member),
             admission: member.admission,

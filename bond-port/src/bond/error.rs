@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::member_options::MemberOptionError;
 use crate::mode::Mode;
 
 /// Why a bond did not do what it was told; it is unchanged.
@@ -45,6 +46,16 @@ pub enum BondError {
         bond: String,
         /// The member.
         member: String,
+    },
+    /// An option of a member was not set.
+    #[error("member {member} of {bond}: {error}")]
+    MemberOption {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+        /// Why.
+        error: MemberOptionError,
     },
     /// There is no active member in this mode.
     #[error("{bond} has mode {mode}, which has no active member")]

@@ -7,4 +7,5 @@ mod explain;
 mod proc_text;
 mod properties;
 mod rig;
+mod selftests;
 mod xor;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bond_port::{Bond, BondEvent, LinkReport, LinkState};
+use bond_port::{Bond, BondEvent, LinkReport, LinkState, MemberOptions};
 use forwarding::ids::DeviceId;
 use forwarding::tables::{Admission, TransmitPlan};
 use proptest::prelude::*;
@@ -27,6 +27,7 @@ enum Op {
     SetActive(usize),
     Disable(usize, bool),
     Restore(usize),
+    Prio(usize, i32),
     Options(&'static str),
 }
 
@@ -53,6 +54,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..NAMES).prop_map(Op::SetActive),
         2 => (0..NAMES, any::<bool>()).prop_map(|(member, disabled)| Op::Disable(member, disabled)),
         1 => (0..NAMES).prop_map(Op::Restore),
+        2 => (0..NAMES, -2..3).prop_map(|(member, prio)| Op::Prio(member, prio)),
         2 => words.prop_map(Op::Options),
     ]
 }
@@ -126,6 +128,10 @@ impl World {
                 assert_eq!(changed.ok(), was.map(|was| was != *disabled));
             }
             Op::Restore(member) => self.bond.restore_active(&name(*member)),
+            Op::Prio(member, prio) => {
+                let options = MemberOptions { prio: *prio };
+                drop(self.bond.set_member_options(now, &name(*member), options));
+            }
             Op::Options(words) => {
                 let options = options(words);
                 let other = options.mode != self.bond.options().mode;
