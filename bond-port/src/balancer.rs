@@ -19,10 +19,12 @@ use crate::options::BondOptions;
 pub enum Change {
     /// A member joined; it is the last.
     Joined(MemberId),
-    /// A member's link came up.
+    /// A member's link came up, or the member, whose link is up, was enabled by hand.
     Up(MemberId),
     /// The operator wants this member, whose link is up, as the active one.
     SetActive(MemberId),
+    /// A member's own options changed.
+    MemberOptions(MemberId),
     /// Options changed; these were the ones before.
     Options(Box<BondOptions>),
 }
@@ -48,14 +50,17 @@ impl<'a> View<'a> {
         self.members.iter().find(|member| member.id() == id)
     }
 
-    /// The members whose link is up, in the order in which they joined.
+    /// The members that are up ([`Member::is_up`]), in the order in which they joined.
     pub fn up(&self) -> impl Iterator<Item = &'a Member> + use<'a> {
         self.members.iter().filter(|member| member.is_up())
     }
 
     /// Of the members in `updelay` the one that has waited longest: what is left when nothing is up.
     pub fn soonest_back(&self) -> Option<&'a Member> {
-        let back = self.members.iter().filter(|member| member.link() == LinkState::GoingBack);
+        let back = self
+            .members
+            .iter()
+            .filter(|member| member.link() == LinkState::GoingBack && !member.is_disabled());
         back.min_by_key(|member| member.link_since())
     }
 }

@@ -1,5 +1,8 @@
 //! A bond: its members, what is known of their links, and the plan that its mode has made.
 
+mod admin;
+mod error;
+
 use core::time::Duration;
 use std::collections::VecDeque;
 
@@ -7,7 +10,6 @@ use forwarding::drop_reason::DropReason;
 use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, TransmitPlan};
-use thiserror::Error;
 
 use crate::announcements::Announcements;
 use crate::balancer::{Balancer, Change, View};
@@ -15,8 +17,9 @@ use crate::event::{ActiveCause, BondEvent};
 use crate::member::{Member, MemberId};
 use crate::mode::Mode;
 use crate::monitor::{Delays, LinkState};
-use crate::options::BondOptions;
-use crate::status::{BondStatus, MemberStatus};
+use crate::options::{BondOptions, FailOverMac};
+
+pub use self::error::BondError;
 
 /// What the kernel says of a member's device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,55 +36,14 @@ pub struct LinkReport {
     pub mac: MacAddr,
 }
 
-/// Why a bond did not do what it was told; it is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum BondError {
-    /// Joining twice.
-    #[error("{member} is already a member of {bond}")]
-    AlreadyMember {
-        /// The bond.
-        bond: String,
-        /// The device.
-        member: String,
-    },
-    /// Not a member.
-    #[error("{bond} has no member {member}; its members are: {members}")]
-    NoSuchMember {
-        /// The bond.
-        bond: String,
-        /// What was named.
-        member: String,
-        /// The members there are, or `none`.
-        members: String,
-    },
-    /// A member that is not up can't be made active.
-    #[error("cannot make {member} the active member of {bond}: its link is {link}")]
-    NotUp {
-        /// The bond.
-        bond: String,
-        /// The member.
-        member: String,
-        /// Its link state, or `down (no such device)`.
-        link: String,
-    },
-    /// There is no active member in this mode.
-    #[error("{bond} has mode {mode}, which has no active member")]
-    NoActiveMember {
-        /// The bond.
-        bond: String,
-        /// Its mode.
-        mode: Mode,
-    },
-}
-
 /// The active member and how it came to be.
 #[derive(Debug, Clone)]
-struct Active {
-    id: Option<MemberId>,
-    name: Option<String>,
+pub(crate) struct Active {
+    pub(crate) id: Option<MemberId>,
+    pub(crate) name: Option<String>,
     /// The last change: why and when.
-    changed: Option<(ActiveCause, Duration)>,
-    changes: u64,
+    pub(crate) changed: Option<(ActiveCause, Duration)>,
+    pub(crate) changes: u64,
 }
 
 /// A bond.
@@ -95,9 +57,11 @@ pub struct Bond {
     mac: Option<MacAddr>,
     /// The member whose MAC it is.
     mac_from: Option<MemberId>,
+    /// The address of the member that is active, or was last.
+    active_mac: Option<MacAddr>,
     restore: Option<MemberId>,
     plan: TransmitPlan,
-    active: Active,
+    pub(crate) active: Active,
     balancer_deadline: Option<Duration>,
     announcements: Announcements,
     revision: u64,
@@ -115,6 +79,7 @@ impl Bond {
             next_id: 0,
             mac: None,
             mac_from: None,
+            active_mac: None,
             restore: None,
             plan: TransmitPlan::Drop(DropReason::NoMember),
             active: Active { id: None, name: None, changed: None, changes: 0 },
@@ -153,6 +118,7 @@ impl Bond {
         if self.members.is_empty() {
             self.mac = None;
             self.mac_from = None;
+            self.active_mac = None;
         }
         self.update(now, Vec::new());
         Ok(())
@@ -311,9 +277,12 @@ impl Bond {
         !matches!(self.plan, TransmitPlan::Drop(_))
     }
 
-    /// The bond's address: that of its first member whose device is known, kept until the last member has left.
+    /// The bond's address: that of its first member whose device is known, kept until the last member has left. With
+    /// `fail_over_mac=active` in active-backup that of the active member, or of the last one there was.
     pub fn mac(&self) -> Option<MacAddr> {
-        self.mac
+        let follows =
+            self.options.mode == Mode::ActiveBackup && self.options.fail_over_mac == FailOverMac::Active;
+        self.active_mac.filter(|_| follows).or(self.mac)
     }
 
     /// The active member, in modes that have one.
@@ -331,45 +300,14 @@ impl Bond {
         self.members.iter().find(|member| member.name == name)
     }
 
-    /// Everything `bond/show` prints.
-    pub fn status(&self, now: Duration) -> BondStatus {
-        let delays = self.delays();
-        let member = |member: &Member| MemberStatus {
-            name: member.name.clone(),
-            device: member.device,
-            enabled: member.link().is_usable(),
-            may_enable: member.device.is_some(),
-            active: self.active.id == Some(member.id),
-            admission: member.admission,
-            link: member.link(),
-            link_age: now.saturating_sub(member.link_since()),
-            delay_left: member.monitor.deadline(delays).map(|deadline| deadline.saturating_sub(now)),
-            link_failure_count: member.link_failure_count(),
-            speed_mbps: member.speed_mbps,
-            full_duplex: member.full_duplex,
-            mac: member.mac,
-        };
-        BondStatus {
-            name: self.name.clone(),
-            mode: self.options.mode,
-            carrier: self.carrier(),
-            mac: self.mac,
-            active: self.active.name.clone(),
-            active_cause: self.active.changed.map(|(cause, _)| cause),
-            active_age: self.active.changed.map(|(_, at)| now.saturating_sub(at)),
-            active_changes: self.active.changes,
-            updelay: delays.up,
-            downdelay: delays.down,
-            options: self.options.entries(),
-            members: self.members.iter().map(member).collect(),
-        }
-    }
-
     fn activatable(&self, member: &str) -> Result<MemberId, BondError> {
         if !self.options.mode.has_active_member() {
             return Err(BondError::NoActiveMember { bond: self.name.clone(), mode: self.options.mode });
         }
         let member = &self.members[self.index(member)?];
+        if member.disabled {
+            return Err(BondError::Disabled { bond: self.name.clone(), member: member.name.clone() });
+        }
         if !member.is_up() {
             let link = match member.device {
                 Some(_) => member.link().to_string(),
@@ -391,7 +329,7 @@ impl Bond {
         })
     }
 
-    fn delays(&self) -> Delays {
+    pub(crate) fn delays(&self) -> Delays {
         Delays { up: self.options.updelay(), down: self.options.downdelay() }
     }
 
@@ -455,6 +393,9 @@ impl Bond {
             let cause = if other_mode { ActiveCause::ModeChanged } else { compiled.cause };
             self.change_active(now, compiled.active, cause);
         }
+        let active = self.members.iter().find(|member| Some(member.id) == self.active.id);
+        self.active_mac =
+            active.and_then(Member::mac).filter(|mac| mac.is_valid_source()).or(self.active_mac);
         if let Some(member) = compiled.announce {
             self.announcements.start(now, member, &self.options);
             self.announce(now);

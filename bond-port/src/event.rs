@@ -14,15 +14,19 @@ pub enum ActiveCause {
     FirstUsable,
     /// The link of the active member is down, or its device is gone.
     MemberDown,
+    /// The active member was disabled by hand.
+    MemberDisabled,
     /// The active member was taken out of the bond.
     MemberRemoved,
     /// The primary came up, or joined, and takes over by `primary_reselect`.
     PrimaryReturned,
+    /// A member with a better `prio` came up, or joined, and takes over by `primary_reselect`.
+    BetterPrio,
     /// By the operator.
     SetByHand,
     /// It was active before the daemon was restarted.
     Restored,
-    /// `primary` or `primary_reselect` was changed.
+    /// `primary`, `primary_reselect` or a member's `prio` was changed.
     OptionsChanged,
     /// The bond has another mode.
     ModeChanged,
@@ -34,8 +38,10 @@ impl ActiveCause {
         match self {
             Self::FirstUsable => "first_usable",
             Self::MemberDown => "member_down",
+            Self::MemberDisabled => "member_disabled",
             Self::MemberRemoved => "member_removed",
             Self::PrimaryReturned => "primary_returned",
+            Self::BetterPrio => "better_prio",
             Self::SetByHand => "set_by_hand",
             Self::Restored => "restored",
             Self::OptionsChanged => "options_changed",
@@ -50,8 +56,10 @@ impl fmt::Display for ActiveCause {
         f.write_str(match self {
             Self::FirstUsable => "first usable member",
             Self::MemberDown => "active member down",
+            Self::MemberDisabled => "active member disabled by hand",
             Self::MemberRemoved => "active member removed",
             Self::PrimaryReturned => "primary is up",
+            Self::BetterPrio => "member with better prio is up",
             Self::SetByHand => "set by hand",
             Self::Restored => "restored after restart",
             Self::OptionsChanged => "options changed",
@@ -79,6 +87,13 @@ pub enum BondEvent {
         speed_mbps: Option<u32>,
         /// Full duplex, if known.
         full_duplex: Option<bool>,
+    },
+    /// A member was taken out of use by hand, or is no longer.
+    MemberDisabled {
+        /// The member's name.
+        member: String,
+        /// Now.
+        disabled: bool,
     },
     /// Another member is active, or none.
     ActiveChanged {
@@ -129,6 +144,9 @@ impl fmt::Display for BondEvent {
                         write!(f, "link status definitely down{gone}, disabling it")
                     }
                 }
+            }
+            Self::MemberDisabled { member, disabled } => {
+                write!(f, "{member}: {} by hand", if *disabled { "disabled" } else { "enabled" })
             }
             Self::ActiveChanged { old, new: Some(new), cause } => {
                 let old = old.as_deref().unwrap_or("none");

@@ -13,26 +13,36 @@
 //! - [`mode`]: names and numbers of the modes
 //! - [`monitor`]: a member's link state, with `updelay` and `downdelay`
 //! - [`member`]: a member device
+//! - [`member_options`]: what can be set for one member
 //! - [`balancer`]: the contract between a bond and its mode
 //! - [`bond`]: the bond itself
+//! - [`buckets`]: a transmit table in which as little as possible moves
 //! - [`event`]: what happened, for logs and `monitor`
 //! - [`status`]: what `bond/show` prints
+//! - [`explain`]: why each member does or does not carry traffic, in plain words
+//! - [`proc`]: the text of `/proc/net/bonding`
 #![forbid(unsafe_code)]
 
 mod announcements;
 pub mod balancer;
 pub mod bond;
+pub mod buckets;
 pub mod event;
+pub mod explain;
 pub mod member;
+pub mod member_options;
 pub mod mode;
 pub mod monitor;
 pub mod options;
+pub mod proc;
 pub mod status;
 
 pub use balancer::{Balancer, Change, Compiled, View};
 pub use bond::{Bond, BondError, LinkReport};
 pub use event::{ActiveCause, BondEvent};
+pub use explain::Explanation;
 pub use member::{Member, MemberId};
+pub use member_options::{MemberOptionError, MemberOptions};
 pub use mode::Mode;
 pub use monitor::LinkState;
 pub use options::{BondOptions, OptionError};

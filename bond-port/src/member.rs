@@ -6,6 +6,7 @@ use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
 use forwarding::tables::Admission;
 
+use crate::member_options::MemberOptions;
 use crate::monitor::{LinkState, Monitor};
 
 /// Names a member for as long as it is one; not used again for another, nor for the same device when it joins again.
@@ -23,6 +24,9 @@ pub struct Member {
     pub(crate) full_duplex: Option<bool>,
     pub(crate) monitor: Monitor,
     pub(crate) admission: Admission,
+    /// Taken out of use by hand.
+    pub(crate) disabled: bool,
+    pub(crate) options: MemberOptions,
     /// A link report has come, be it that the device is not there.
     pub(crate) reported: bool,
     /// The link state that the last event told.
@@ -45,6 +49,8 @@ impl Member {
             told: monitor.state(),
             monitor,
             admission: Admission::Nothing,
+            disabled: false,
+            options: MemberOptions::default(),
             reported: false,
         }
     }
@@ -84,9 +90,19 @@ impl Member {
         self.monitor.state()
     }
 
-    /// In use: [`LinkState::Up`].
+    /// In use: [`LinkState::Up`], and not disabled by hand.
     pub fn is_up(&self) -> bool {
-        self.link() == LinkState::Up
+        self.link() == LinkState::Up && !self.disabled
+    }
+
+    /// May carry frames: [`LinkState::is_usable`], and not disabled by hand.
+    pub fn is_usable(&self) -> bool {
+        self.link().is_usable() && !self.disabled
+    }
+
+    /// Taken out of use by [`crate::bond::Bond::disable_member`]. Its link is watched all the same.
+    pub fn is_disabled(&self) -> bool {
+        self.disabled
     }
 
     /// When the link state was entered.
@@ -97,6 +113,11 @@ impl Member {
     /// How often the link went down.
     pub fn link_failure_count(&self) -> u64 {
         self.monitor.failures()
+    }
+
+    /// Its own options.
+    pub fn options(&self) -> &MemberOptions {
+        &self.options
     }
 
     /// Which frames it may bring in.

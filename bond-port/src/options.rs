@@ -33,6 +33,19 @@ pub enum PrimaryReselect {
     Failure,
 }
 
+/// What the bond's address does when another member becomes the active one (`fail_over_mac`). Members keep their own
+/// addresses and guests' frames their guests' addresses, whatever this says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FailOverMac {
+    /// It stays that of the first member.
+    #[default]
+    None,
+    /// It is the active member's.
+    Active,
+    /// As none. (In Linux members swap their addresses.)
+    Follow,
+}
+
 /// All options of a bond. Fields are what was asked for; see [`Self::updelay`] for what is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BondOptions {
@@ -50,8 +63,13 @@ pub struct BondOptions {
     pub primary: Option<String>,
     /// When the primary takes over again. Default: always.
     pub primary_reselect: PrimaryReselect,
+    /// Which address the bond has. Default: none, its first member's.
+    pub fail_over_mac: FailOverMac,
     /// Which hash picks the member in balance-xor. Default: layer2.
     pub xmit_hash_policy: HashPolicy,
+    /// In balance-xor: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where only a lost
+    /// member's flows move ([`crate::buckets`]). Not an option of Linux.
+    pub hash_buckets: u16,
     /// How often the guests' addresses are announced after a change of the active member, 0..=255; default 1. Linux
     /// has a second name for it, `num_unsol_na`.
     pub num_grat_arp: u8,
@@ -71,7 +89,9 @@ impl Default for BondOptions {
             downdelay: 0,
             primary: None,
             primary_reselect: PrimaryReselect::default(),
+            fail_over_mac: FailOverMac::default(),
             xmit_hash_policy: HashPolicy::default(),
+            hash_buckets: 0,
             num_grat_arp: 1,
             peer_notif_delay: 0,
             all_slaves_active: false,
@@ -163,7 +183,7 @@ impl BondOptions {
         let delays = [
             rounded("updelay", self.updelay, self.updelay()),
             rounded("downdelay", self.downdelay, self.downdelay()),
-            rounded("peer_notif_delay", self.peer_notif_delay, self.in_force(self.peer_notif_delay)),
+            rounded("peer_notif_delay", self.peer_notif_delay, self.peer_notif_delay_set()),
         ];
         delays.into_iter().flatten().collect()
     }
@@ -178,9 +198,14 @@ impl BondOptions {
         self.in_force(self.downdelay)
     }
 
+    /// `peer_notif_delay` as asked for, rounded in the same way.
+    pub(crate) fn peer_notif_delay_set(&self) -> Duration {
+        self.in_force(self.peer_notif_delay)
+    }
+
     /// The time between two announcements: what was asked for, rounded in the same way; never zero.
     pub fn peer_notif_delay(&self) -> Duration {
-        match (self.in_force(self.peer_notif_delay), self.miimon) {
+        match (self.peer_notif_delay_set(), self.miimon) {
             (Duration::ZERO, 0) => Duration::from_millis(100),
             (Duration::ZERO, miimon) => Duration::from_millis(miimon.into()),
             (delay, _) => delay,
@@ -202,11 +227,17 @@ impl fmt::Display for BondOptions {
     }
 }
 
-/// The option that a key names.
-fn find(key: &str) -> Result<&'static Entry, OptionError> {
+/// A key without OVS's and ifupdown's decorations.
+pub(crate) fn plain_key(key: &str) -> String {
     let key = key.trim();
     let plain = key.strip_prefix("other_config:").unwrap_or(key).replace('-', "_");
-    let plain = plain.strip_prefix("bond_").unwrap_or(&plain);
+    plain.strip_prefix("bond_").unwrap_or(&plain).to_owned()
+}
+
+/// The option that a key names.
+fn find(key: &str) -> Result<&'static Entry, OptionError> {
+    let plain = plain_key(key);
+    let plain = plain.as_str();
     let plain = if plain == "num_unsol_na" { "num_grat_arp" } else { plain };
     if let Some(option) = OPTIONS.iter().find(|option| option.name == plain) {
         return Ok(option);
@@ -217,7 +248,7 @@ fn find(key: &str) -> Result<&'static Entry, OptionError> {
     if let Some(name) = LATER.iter().find(|name| **name == plain) {
         return Err(OptionError::Later { name });
     }
-    Err(OptionError::Unknown { name: key.to_owned(), suggestion: suggest(plain) })
+    Err(OptionError::Unknown { name: key.trim().to_owned(), suggestion: suggest(plain) })
 }
 
 /// The name that is nearest to a misspelt one, if it is near enough to be meant.

@@ -4,9 +4,11 @@ use core::time::Duration;
 
 use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
-use forwarding::tables::Admission;
+use forwarding::tables::{Admission, TransmitPlan};
 
+use crate::bond::Bond;
 use crate::event::ActiveCause;
+use crate::member::Member;
 use crate::mode::Mode;
 use crate::monitor::LinkState;
 
@@ -33,6 +35,9 @@ pub struct BondStatus {
     pub updelay: Duration,
     /// `downdelay` in force.
     pub downdelay: Duration,
+    /// The length of the transmit table: the number of usable members, or `hash_buckets`; `None` when frames don't
+    /// leave by a table.
+    pub buckets: Option<usize>,
     /// All options and their values.
     pub options: Vec<(&'static str, String)>,
     /// In the order in which they joined.
@@ -46,12 +51,19 @@ pub struct MemberStatus {
     pub name: String,
     /// The device, if it is there.
     pub device: Option<DeviceId>,
-    /// The link is up, or not yet given up (OVS's `enabled`).
+    /// The link is up, or not yet given up, and the member is not disabled by hand (OVS's `enabled`).
     pub enabled: bool,
-    /// The device is there, so that carrier is all it needs to be enabled (OVS's `may_enable`).
+    /// The device is there and the member not disabled by hand, so that carrier is all it needs to be enabled (OVS's
+    /// `may_enable`).
     pub may_enable: bool,
+    /// Taken out of use by [`Bond::disable_member`].
+    pub disabled: bool,
+    /// Its own option `prio`.
+    pub prio: i32,
     /// It is the active member.
     pub active: bool,
+    /// How many buckets of the transmit table it holds; `None` when frames don't leave by a table.
+    pub buckets: Option<usize>,
     /// Which frames it may bring in.
     pub admission: Admission,
     /// The link state.
@@ -68,4 +80,56 @@ pub struct MemberStatus {
     pub full_duplex: Option<bool>,
     /// The device's own address, as last reported.
     pub mac: Option<MacAddr>,
+}
+
+impl Bond {
+    /// Everything `bond/show` prints.
+    pub fn status(&self, now: Duration) -> BondStatus {
+        let delays = self.delays();
+        let member = |member: &Member| MemberStatus {
+            name: member.name.clone(),
+            device: member.device,
+            enabled: member.is_usable(),
+            may_enable: member.device.is_some() && !member.is_disabled(),
+            disabled: member.is_disabled(),
+            prio: member.options.prio,
+            active: self.active.id == Some(member.id),
+            buckets: self.buckets_of(member),
+            admission: member.admission,
+            link: member.link(),
+            link_age: now.saturating_sub(member.link_since()),
+            delay_left: member.monitor.deadline(delays).map(|deadline| deadline.saturating_sub(now)),
+            link_failure_count: member.link_failure_count(),
+            speed_mbps: member.speed_mbps,
+            full_duplex: member.full_duplex,
+            mac: member.mac,
+        };
+        BondStatus {
+            name: self.name().to_owned(),
+            mode: self.options().mode,
+            carrier: self.carrier(),
+            mac: self.mac(),
+            active: self.active.name.clone(),
+            active_cause: self.active.changed.map(|(cause, _)| cause),
+            active_age: self.active.changed.map(|(_, at)| now.saturating_sub(at)),
+            active_changes: self.active.changes,
+            updelay: delays.up,
+            downdelay: delays.down,
+            buckets: self.table().map(<[DeviceId]>::len),
+            options: self.options().entries(),
+            members: self.members().iter().map(member).collect(),
+        }
+    }
+
+    /// The transmit table, in modes and moments that have one.
+    fn table(&self) -> Option<&[DeviceId]> {
+        match self.plan() {
+            TransmitPlan::Buckets { table, .. } => Some(table),
+            TransmitPlan::Drop(_) | TransmitPlan::One(_) => None,
+        }
+    }
+
+    fn buckets_of(&self, member: &Member) -> Option<usize> {
+        Some(self.table()?.iter().filter(|device| Some(**device) == member.device).count())
+    }
 }

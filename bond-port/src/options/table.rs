@@ -3,7 +3,7 @@
 use forwarding::flow_hash::HashPolicy;
 
 use super::choice::{Choice, Refusal};
-use super::{BondOptions, PrimaryReselect};
+use super::{BondOptions, FailOverMac, PrimaryReselect};
 use crate::mode::Mode;
 
 /// One option.
@@ -24,6 +24,29 @@ const RESELECT: Choice<PrimaryReselect> = Choice {
     later: &[],
 };
 
+impl PrimaryReselect {
+    /// Linux's name.
+    pub fn name(self) -> &'static str {
+        RESELECT.name(self)
+    }
+}
+
+const FAIL_OVER_MAC: Choice<FailOverMac> = Choice {
+    known: &[
+        (FailOverMac::None, 0, "none"),
+        (FailOverMac::Active, 1, "active"),
+        (FailOverMac::Follow, 2, "follow"),
+    ],
+    later: &[],
+};
+
+impl FailOverMac {
+    /// Linux's name.
+    pub fn name(self) -> &'static str {
+        FAIL_OVER_MAC.name(self)
+    }
+}
+
 const HASH_POLICY: Choice<HashPolicy> = Choice {
     known: &[
         (HashPolicy::Layer2, 0, HashPolicy::Layer2.name()),
@@ -35,6 +58,13 @@ const HASH_POLICY: Choice<HashPolicy> = Choice {
     ],
     later: &[],
 };
+
+impl BondOptions {
+    /// Linux's name and number of the hash policy.
+    pub(crate) fn xmit_hash_policy_entry(&self) -> (&'static str, u8) {
+        (HASH_POLICY.name(self.xmit_hash_policy), HASH_POLICY.number(self.xmit_hash_policy))
+    }
+}
 
 const SWITCH: Choice<bool> = Choice { known: &[(false, 0, "off"), (true, 1, "on")], later: &[] };
 
@@ -121,10 +151,28 @@ pub(super) const OPTIONS: &[Entry] = &[
         allowed: || RESELECT.allowed(),
     },
     Entry {
+        name: "fail_over_mac",
+        get: |o| o.fail_over_mac.name().to_owned(),
+        set: |o, text| FAIL_OVER_MAC.parse(text).map(|value| o.fail_over_mac = value),
+        allowed: || FAIL_OVER_MAC.allowed(),
+    },
+    Entry {
         name: "xmit_hash_policy",
         get: |o| HASH_POLICY.name(o.xmit_hash_policy).to_owned(),
         set: |o, text| HASH_POLICY.parse(text).map(|value| o.xmit_hash_policy = value),
         allowed: || HASH_POLICY.allowed(),
+    },
+    Entry {
+        name: "hash_buckets",
+        get: |o| o.hash_buckets.to_string(),
+        set: |o, text| match number(text, u16::MAX.into())? {
+            buckets @ (0 | 256) => {
+                o.hash_buckets = buckets as u16;
+                Ok(())
+            }
+            _ => Err(Refusal::Invalid),
+        },
+        allowed: || "0 (hash modulo number of members, as Linux), 256".to_owned(),
     },
     Entry {
         name: "num_grat_arp",
@@ -161,7 +209,6 @@ pub(super) const LATER: &[&str] = &[
     "broadcast_neighbor",
     "coupled_control",
     "detect_mode",
-    "fail_over_mac",
     "fake_iface",
     "hash_basis",
     "lacp",

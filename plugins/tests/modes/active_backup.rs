@@ -183,7 +183,7 @@ fn setting_the_primary_makes_it_active_whatever_the_policy() {
     assert_eq!(rig.active(), Some(0));
 }
 
-/// Linux `bond_options.sh`, case `prio`, with the members' order in the place of priorities: primary eth1 of three.
+/// As Linux's `bond_options.sh`, case `prio`, with the members' order in the place of priorities: primary eth1 of three.
 #[test]
 fn primary_reselect_matrix() {
     for (policy, always) in [("always", true), ("better", false), ("failure", false)] {
@@ -266,24 +266,6 @@ fn a_further_change_ends_the_announcements_of_the_one_before() {
     rig.events();
     rig.pass(ms(10_000));
     assert_eq!(rig.events(), []);
-}
-
-/// Linux `mode-1-recovery-updelay.sh`: `updelay` is ignored when no member is up.
-#[test]
-fn recovery_updelay() {
-    for updelay in [0, 100, 1_000, 10_000] {
-        let mut rig = Rig::up(&format!("mode=1 miimon=100 updelay={updelay}"), 2);
-        rig.link(0, false);
-        rig.pass(ms(2_000));
-        assert_eq!(rig.active(), Some(1));
-        rig.events();
-        rig.link(0, true);
-        rig.link(1, false);
-        assert_eq!(rig.active(), Some(0), "updelay {updelay}");
-        assert_eq!(rig.link_state(0), LinkState::Up);
-        let lost = active_changed(Some(1), Some(0), ActiveCause::MemberDown);
-        assert_eq!(changes(&mut rig), [lost, announce(0)], "carrier never flickers");
-    }
 }
 
 #[test]

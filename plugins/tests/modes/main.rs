@@ -1,6 +1,11 @@
 //! The modes inside a bond, in virtual time: each through what a bond shows, never through the plugin alone.
 
 mod active_backup;
+mod buckets;
+mod by_hand;
+mod explain;
+mod proc_text;
 mod properties;
 mod rig;
+mod selftests;
 mod xor;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use bond_port::{Bond, BondEvent, LinkReport, LinkState};
+use bond_port::{Bond, BondEvent, LinkReport, LinkState, MemberOptions};
 use forwarding::ids::DeviceId;
 use forwarding::tables::{Admission, TransmitPlan};
 use proptest::prelude::*;
@@ -25,7 +25,9 @@ enum Op {
     /// The deadline is met late by this many milliseconds.
     Late(u64),
     SetActive(usize),
+    Disable(usize, bool),
     Restore(usize),
+    Prio(usize, i32),
     Options(&'static str),
 }
 
@@ -38,6 +40,7 @@ fn op() -> impl Strategy<Value = Op> {
         Just("mode=1 primary=eth0 primary_reselect=failure downdelay=200"),
         Just("mode=1 all_slaves_active=1 updelay=700 downdelay=700"),
         Just("mode=2"),
+        Just("mode=2 hash_buckets=256 updelay=400"),
         Just("mode=2 miimon=100 updelay=350 downdelay=250"),
     ];
     prop_oneof![
@@ -49,7 +52,9 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0..1500u64).prop_map(Op::Pass),
         2 => (0..100u64).prop_map(Op::Late),
         2 => (0..NAMES).prop_map(Op::SetActive),
+        2 => (0..NAMES, any::<bool>()).prop_map(|(member, disabled)| Op::Disable(member, disabled)),
         1 => (0..NAMES).prop_map(Op::Restore),
+        2 => (0..NAMES, -2..3).prop_map(|(member, prio)| Op::Prio(member, prio)),
         2 => words.prop_map(Op::Options),
     ]
 }
@@ -113,7 +118,20 @@ impl World {
                     assert_eq!(self.bond.active(), Some(&*name(*member)));
                 }
             }
+            Op::Disable(member, disabled) => {
+                let member = &*name(*member);
+                let was = self.bond.member(member).map(|member| member.is_disabled());
+                let changed = match disabled {
+                    true => self.bond.disable_member(now, member),
+                    false => self.bond.enable_member(now, member),
+                };
+                assert_eq!(changed.ok(), was.map(|was| was != *disabled));
+            }
             Op::Restore(member) => self.bond.restore_active(&name(*member)),
+            Op::Prio(member, prio) => {
+                let options = MemberOptions { prio: *prio };
+                drop(self.bond.set_member_options(now, &name(*member), options));
+            }
             Op::Options(words) => {
                 let options = options(words);
                 let other = options.mode != self.bond.options().mode;
@@ -135,7 +153,7 @@ impl World {
         let members = bond.members();
         let usable: Vec<DeviceId> = members
             .iter()
-            .filter(|member| member.link().is_usable())
+            .filter(|member| member.is_usable())
             .map(|member| member.device().expect("a usable member has a device"))
             .collect();
         let planned: Vec<DeviceId> = match bond.plan() {
@@ -145,11 +163,17 @@ impl World {
         };
         assert!(planned.iter().all(|device| usable.contains(device)), "{planned:?} of {usable:?}");
         assert_eq!(bond.carrier(), !planned.is_empty());
+        if let TransmitPlan::Buckets { table, .. } = bond.plan() {
+            let up = members.iter().filter(|member| member.is_up()).count();
+            let buckets = usize::from(bond.options().hash_buckets);
+            assert_eq!(table.len(), if buckets == 0 { up } else { buckets });
+        }
         if members.iter().any(|member| member.is_up()) {
             assert!(bond.carrier(), "a member that is up carries");
         }
         assert!(
-            bond.carrier() || members.iter().all(|member| member.link() != LinkState::GoingBack),
+            bond.carrier()
+                || members.iter().all(|member| member.is_disabled() || member.link() != LinkState::GoingBack),
             "updelay is skipped when there is nothing else"
         );
 
@@ -194,11 +218,21 @@ impl World {
                 }
                 BondEvent::Announce { member } => assert_eq!(*bond.plan(), TransmitPlan::One(member)),
                 BondEvent::MemberLink { from, to, .. } => assert_ne!(from, to),
+                BondEvent::MemberDisabled { .. } => {}
             }
         }
         let now_so = Told { carrier: bond.carrier(), active: bond.active().map(str::to_owned) };
         assert_eq!(self.told, now_so);
         let status = bond.status(self.now);
+        let explained = bond.explain(self.now);
+        assert!(
+            explained
+                .members
+                .iter()
+                .all(|(_, lines)| lines[0].starts_with("sends ") || lines[0].starts_with("sends:"))
+        );
+        assert_eq!(explained.summary.contains("has carrier"), bond.carrier());
+        assert!(bond.proc_text("6.1.0").ends_with('\n'));
         assert_eq!(
             status.members.iter().filter(|member| member.active).count(),
             usize::from(bond.active().is_some())

@@ -43,21 +43,6 @@ fn there_is_no_active_member_and_nothing_is_announced() {
     assert!(matches!(rig.bond.set_active_member(rig.now, "eth1"), Err(BondError::NoActiveMember { .. })));
 }
 
-/// Linux `mode-2-recovery-updelay.sh`: `updelay` is ignored when no member is up.
-#[test]
-fn recovery_updelay() {
-    for updelay in [0, 100, 1_000, 10_000] {
-        let mut rig = Rig::up(&format!("mode=2 miimon=100 updelay={updelay}"), 2);
-        rig.link(0, false);
-        rig.pass(ms(2_000));
-        rig.events();
-        rig.link(0, true);
-        rig.link(1, false);
-        assert_eq!(rig.table(), [0], "updelay {updelay}");
-        assert!(rig.events().iter().all(|event| !matches!(event, BondEvent::CarrierChanged(_))));
-    }
-}
-
 #[test]
 fn a_member_in_updelay_receives_and_does_not_send() {
     let mut rig = Rig::up("mode=2 updelay=500", 2);

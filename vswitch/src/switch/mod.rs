@@ -212,7 +212,9 @@ impl Switch {
             BondEvent::ActiveChanged { new: Some(new), .. } => {
                 self.unsaved |= self.model.note_active(&name, Some(new));
             }
-            BondEvent::MemberLink { .. } | BondEvent::CarrierChanged(_) => {}
+            BondEvent::MemberLink { .. }
+            | BondEvent::MemberDisabled { .. }
+            | BondEvent::CarrierChanged(_) => {}
         }
         tracing::info!(bond = name, "{event}");
     }

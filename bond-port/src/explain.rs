@@ -1,0 +1,206 @@
+//! Why each member does or does not carry traffic, in plain words.
+
+use core::time::Duration;
+
+use forwarding::tables::{Admission, TransmitPlan};
+
+use crate::bond::Bond;
+use crate::monitor::LinkState;
+use crate::options::PrimaryReselect;
+use crate::status::{BondStatus, MemberStatus};
+
+/// What `bond/explain` prints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether the bond can send, by what, and if not why.
+    pub summary: String,
+    /// For each member, in the order in which they joined: its name and sentences, the most important first.
+    pub members: Vec<(String, Vec<String>)>,
+}
+
+impl Bond {
+    /// Explains the present state.
+    pub fn explain(&self, now: Duration) -> Explanation {
+        let status = self.status(now);
+        let members = status.members.iter();
+        let members =
+            members.map(|member| (member.name.clone(), self.explain_member(&status, member))).collect();
+        Explanation { summary: self.summary(&status), members }
+    }
+
+    fn summary(&self, status: &BondStatus) -> String {
+        let (name, mode, members) = (&status.name, status.mode, &status.members);
+        let sends = |member: &&MemberStatus| member.buckets.is_some_and(|buckets| buckets > 0);
+        match self.plan() {
+            TransmitPlan::One(_) => format!(
+                "{name} ({mode}) has carrier: {} carries all frames, for {}{}; members: {}",
+                status.active.as_deref().unwrap_or("none"),
+                span(status.active_age.unwrap_or_default()),
+                cause(status),
+                members.len(),
+            ),
+            TransmitPlan::Buckets { hash, table } => {
+                let way = match self.options().hash_buckets {
+                    0 => format!("the {} hash modulo {}", hash.name(), table.len()),
+                    buckets => format!("the {} hash and a table of {buckets} buckets", hash.name()),
+                };
+                let sending = members.iter().filter(sends).count();
+                format!(
+                    "{name} ({mode}) has carrier: {sending} of {} members send, picked by {way}",
+                    members.len()
+                )
+            }
+            TransmitPlan::Drop(_) if members.is_empty() => {
+                format!("{name} ({mode}) has no carrier: it has no members; every frame to it is dropped")
+            }
+            TransmitPlan::Drop(_) => {
+                let why: Vec<_> =
+                    members.iter().map(|member| format!("{}: {}", member.name, unusable(member))).collect();
+                format!(
+                    "{name} ({mode}) has no carrier: no member is usable, every frame to it is dropped ({})",
+                    why.join("; ")
+                )
+            }
+        }
+    }
+
+    fn explain_member(&self, status: &BondStatus, member: &MemberStatus) -> Vec<String> {
+        let mut lines = vec![self.sending(status, member)];
+        lines.extend(link(status, member));
+        lines.push(receiving(member));
+        lines.extend(self.primary(status, member));
+        lines.extend(prio(status, member));
+        lines
+    }
+
+    /// Whether frames leave by it, and why.
+    fn sending(&self, status: &BondStatus, member: &MemberStatus) -> String {
+        let active = status.active.as_deref();
+        match (member.buckets, status.buckets) {
+            _ if member.active => format!(
+                "sends all frames: it is the active member, for {}{}",
+                span(status.active_age.unwrap_or_default()),
+                cause(status)
+            ),
+            (Some(held), Some(all)) if held > 0 => {
+                let percent = held as f64 * 100.0 / all as f64;
+                format!("sends: it holds {held} of {all} buckets ({percent:.1} %)")
+            }
+            _ if member.disabled => format!(
+                "sends nothing: it is disabled by hand; \"vsctl bond/enable-member {} {}\" brings it back",
+                status.name, member.name
+            ),
+            _ if !member.enabled || member.link != LinkState::Up => {
+                format!("sends nothing: {}", unusable(member))
+            }
+            _ => {
+                format!("sends nothing: it stands by while {} is active", active.unwrap_or("another member"))
+            }
+        }
+    }
+
+    /// Whether it is the primary, and if so why that does not show.
+    fn primary(&self, status: &BondStatus, member: &MemberStatus) -> Option<String> {
+        let options = self.options();
+        let is_primary = options.primary.as_deref() == Some(&*member.name);
+        if !status.mode.has_active_member() || !is_primary {
+            return None;
+        }
+        let reselect = options.primary_reselect.name();
+        let mut text = format!("is the primary (primary_reselect={reselect})");
+        if member.enabled && member.link == LinkState::Up && !member.active {
+            let other = status.active.as_deref().unwrap_or("another");
+            text += &match (options.primary_reselect, status.active_cause) {
+                (PrimaryReselect::Failure, _) => {
+                    format!(": it takes over when {other} fails or \"primary\" is set again")
+                }
+                (PrimaryReselect::Better, _) => {
+                    format!(": it takes over when it comes up faster than {other}, or {other} fails")
+                }
+                (PrimaryReselect::Always, _) => {
+                    format!(": {other} was preferred by hand or by a restart until the primary comes up anew")
+                }
+            };
+        }
+        Some(text)
+    }
+}
+
+/// Why the active member is the active one.
+fn cause(status: &BondStatus) -> String {
+    status.active_cause.map_or(String::new(), |cause| format!(" (reason: {cause})"))
+}
+
+/// Why it can't be sent by.
+fn unusable(member: &MemberStatus) -> String {
+    let age = span(member.link_age);
+    match (member.device, member.link) {
+        (None, _) => format!("there is no such device (for {age}); it is taken in when it appears"),
+        _ if member.disabled => "it is disabled by hand".to_owned(),
+        (Some(_), LinkState::Down) => format!("its link is down for {age}"),
+        (Some(_), LinkState::GoingBack) => {
+            format!("its link is up for {age}, updelay runs, {} left", left(member))
+        }
+        (Some(_), LinkState::GoingDown) => {
+            format!("its link is lost for {age}, downdelay runs, {} left", left(member))
+        }
+        (Some(_), LinkState::Up) => "it is not picked".to_owned(),
+    }
+}
+
+/// The link, where the first sentence does not tell.
+fn link(status: &BondStatus, member: &MemberStatus) -> Option<String> {
+    let age = span(member.link_age);
+    let failures = match member.link_failure_count {
+        0 => "never failed".to_owned(),
+        1 => "failed once".to_owned(),
+        times => format!("failed {times} times"),
+    };
+    match member.link {
+        LinkState::Up => {
+            let speed = member.speed_mbps.map_or(String::new(), |speed| format!(" at {speed} Mbps"));
+            Some(format!("link is up{speed} for {age}, {failures}"))
+        }
+        LinkState::GoingDown if member.active => Some(format!(
+            "link is lost for {age}; it stays in use until downdelay ({}) ends, {} left",
+            span(status.downdelay),
+            left(member)
+        )),
+        _ if member.disabled && member.device.is_some() => Some(format!("link is {} for {age}", member.link)),
+        _ => None,
+    }
+}
+
+/// Its preference, if members differ in that.
+fn prio(status: &BondStatus, member: &MemberStatus) -> Option<String> {
+    let differ = status.members.iter().any(|other| other.prio != member.prio);
+    let active = status.members.iter().find(|other| other.active && other.name != member.name);
+    let than = active.map_or(String::new(), |other| format!(" ({} has {})", other.name, other.prio));
+    (status.mode.has_active_member() && differ).then(|| format!("has prio {}{than}", member.prio))
+}
+
+fn receiving(member: &MemberStatus) -> String {
+    match member.admission {
+        Admission::All => "receives every frame",
+        Admission::AllButReflected => {
+            "receives every frame but those of our own guests that the switch sends back"
+        }
+        Admission::Grace => {
+            "receives frames for known guests only, for a moment: it was the active member until just now"
+        }
+        Admission::Nothing => "receives nothing: what arrives is dropped as inactive_member",
+    }
+    .to_owned()
+}
+
+fn left(member: &MemberStatus) -> String {
+    span(member.delay_left.unwrap_or_default())
+}
+
+/// A time for people: `350 ms`, `3.2 s`.
+fn span(time: Duration) -> String {
+    match time.as_millis() {
+        ms @ 0..1000 => format!("{ms} ms"),
+        ms => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+    }
+}

@@ -1,0 +1,85 @@
+//! The text that the Linux driver shows as `/proc/net/bonding/<bond>`, for tools that read it.
+
+use core::fmt::Write;
+
+use forwarding::mac::MacAddr;
+
+use crate::bond::Bond;
+use crate::member::Member;
+use crate::mode::Mode;
+use crate::options::{BondOptions, FailOverMac};
+
+impl Bond {
+    /// The bond in the format of `/proc/net/bonding` (Linux: `bond_info_show_master`, `bond_info_show_slave`).
+    /// `release` is the kernel's, as `uname -r` prints it.
+    ///
+    /// Where Linux has nothing alike: delays are those in force, also while `miimon` is 0; a member whose device is not
+    /// there is down, with its last known address or zeros; one disabled by hand shows its link.
+    pub fn proc_text(&self, release: &str) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = self.write_bond(&mut text, release);
+        for member in self.members() {
+            let _ = write_member(&mut text, member);
+        }
+        text
+    }
+
+    fn write_bond(&self, out: &mut String, release: &str) -> core::fmt::Result {
+        let options = self.options();
+        writeln!(out, "Ethernet Channel Bonding Driver: v{release}\n")?;
+        writeln!(out, "Bonding Mode: {}{}", long_name(options.mode), fail_over_mac(options))?;
+        if options.mode == Mode::BalanceXor {
+            let (name, number) = options.xmit_hash_policy_entry();
+            writeln!(out, "Transmit Hash Policy: {name} ({number})")?;
+        }
+        if options.mode.has_active_member() {
+            match options.primary.as_deref().filter(|primary| self.member(primary).is_some()) {
+                Some(primary) => {
+                    let reselect = options.primary_reselect.name();
+                    writeln!(out, "Primary Slave: {primary} (primary_reselect {reselect})")?;
+                }
+                None => writeln!(out, "Primary Slave: None")?,
+            }
+            writeln!(out, "Currently Active Slave: {}", self.active().unwrap_or("None"))?;
+        }
+        writeln!(out, "MII Status: {}", if self.carrier() { "up" } else { "down" })?;
+        writeln!(out, "MII Polling Interval (ms): {}", options.miimon)?;
+        writeln!(out, "Up Delay (ms): {}", options.updelay().as_millis())?;
+        writeln!(out, "Down Delay (ms): {}", options.downdelay().as_millis())?;
+        writeln!(out, "Peer Notification Delay (ms): {}", options.peer_notif_delay_set().as_millis())
+    }
+}
+
+fn write_member(out: &mut String, member: &Member) -> core::fmt::Result {
+    writeln!(out, "\nSlave Interface: {}", member.name())?;
+    writeln!(out, "MII Status: {}", member.link())?;
+    match member.speed_mbps() {
+        Some(speed) => writeln!(out, "Speed: {speed} Mbps")?,
+        None => writeln!(out, "Speed: Unknown")?,
+    }
+    let duplex = match member.full_duplex() {
+        Some(true) => "full",
+        Some(false) => "half",
+        None => "Unknown",
+    };
+    writeln!(out, "Duplex: {duplex}")?;
+    writeln!(out, "Link Failure Count: {}", member.link_failure_count())?;
+    writeln!(out, "Permanent HW addr: {}", member.mac().unwrap_or(MacAddr::ZERO))?;
+    writeln!(out, "Slave queue ID: 0")
+}
+
+/// Linux: `bond_mode_name`.
+fn long_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::ActiveBackup => "fault-tolerance (active-backup)",
+        Mode::BalanceXor => "load balancing (xor)",
+    }
+}
+
+fn fail_over_mac(options: &BondOptions) -> String {
+    match options.fail_over_mac {
+        policy if policy == FailOverMac::None || options.mode != Mode::ActiveBackup => String::new(),
+        policy => format!(" (fail_over_mac {})", policy.name()),
+    }
+}
