@@ -5,7 +5,7 @@ use crate::transaction::{Request, Setting};
 /// A command.
 pub(super) struct Verb {
     pub(super) name: &'static str,
-    /// The options it takes, before its name.
+    /// The options it takes, before its name. One that ends with `=` has a value.
     pub(super) options: &'static [&'static str],
     /// Its arguments, for people.
     pub(super) arguments: &'static str,
@@ -48,11 +48,22 @@ impl Words<'_> {
 }
 
 impl Verb {
+    /// Whether the command takes this option.
+    pub(super) fn takes(&self, word: &str) -> bool {
+        self.options.iter().any(|option| is(word, option))
+    }
+
     /// `[--may-exist] add-br BRIDGE`.
     pub(super) fn usage(&self) -> String {
-        let options = self.options.iter().map(|option| format!("[{option}] "));
+        let value = |option: &str| if option == "--columns=" { "COLUMN,..." } else { "" };
+        let options = self.options.iter().map(|option| format!("[{option}{}] ", value(option)));
         format!("{}{} {}", options.collect::<String>(), self.name, self.arguments).trim_end().to_owned()
     }
+}
+
+/// Whether `word` is this option, or gives a value to it.
+fn is(word: &str, option: &str) -> bool {
+    if option.ends_with('=') { word.starts_with(option) } else { word == option }
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Verb> {
@@ -61,11 +72,12 @@ pub(super) fn find(name: &str) -> Option<&'static Verb> {
 
 /// The options that some command takes.
 pub(super) fn command_options() -> impl Iterator<Item = &'static str> {
-    ALL.iter().flat_map(|verb| verb.options.iter().copied())
+    let local = super::local::ALL.iter().flat_map(|verb| verb.options.iter());
+    ALL.iter().flat_map(|verb| verb.options.iter()).chain(local).copied()
 }
 
 pub(super) fn is_command_option(word: &str) -> bool {
-    command_options().any(|option| option == word)
+    command_options().any(|option| is(word, option))
 }
 
 const MAY_EXIST: &[&str] = &["--may-exist"];

@@ -114,6 +114,12 @@ fn requests_are_described() {
 }
 
 #[test]
+fn events_are_described() {
+    let monitored = Monitored { event: Some(json(1)), lost: Some(1) };
+    check("method Monitor() -> (", json(monitored), true);
+}
+
+#[test]
 fn errors_are_described() {
     for failure in [
         TransactionError { index: 0, message: String::new() }.into(),
