@@ -1,10 +1,11 @@
 //! The command line of `vsctl`: arguments in, requests out; replies in, text or JSON out. All pure.
 
-pub use self::grammar::{Format, Invocation, Run, UsageError, parse};
+pub use self::grammar::{Format, Invocation, Monitor, Reach, Run, UsageError, parse};
 pub use self::render::{json, text};
 
 mod grammar;
 mod help;
+mod local;
 mod render;
 pub mod suggest;
 mod verbs;

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use forwarding::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 
-pub use self::options::{Settled, settle_options};
+pub use self::limits::Limits;
+pub use self::options::{MEMBER_OPTIONS, Settled, settle_member_option, settle_options};
 pub(crate) use self::validate::out_of_range;
-pub use self::validate::{Invalid, check_name};
-pub use self::vlans::{Vlan, VlanError, VlanList};
+pub use self::validate::{Invalid, check_id, check_name};
+pub use self::vlans::{Vlan, VlanError, VlanList, VlanMode, VlanParts};
 
 mod file_form;
+mod limits;
 pub mod mac_text;
 mod options;
 mod validate;
@@ -36,6 +38,33 @@ pub struct Model {
     pub bridges: BTreeMap<String, Bridge>,
 }
 
+/// Texts by key that other programs keep here (Open vSwitch's `external_ids`); they mean nothing to the switch.
+pub type Ids = BTreeMap<String, String>;
+
+/// MAC addresses entered by hand, each with its VLAN (0..=4094), and the port behind which they are: a port or bond of
+/// the bridge, or the bridge's own name for the internal port.
+pub type Statics = BTreeMap<(u16, MacAddr), String>;
+
+/// What Open vSwitch's bridge does without a controller. It is kept for those who ask, and has no effect here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailMode {
+    /// Forwards by itself, as this switch always does.
+    Standalone,
+    /// Waits for a controller.
+    Secure,
+}
+
+impl FailMode {
+    /// Open vSwitch's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standalone => "standalone",
+            Self::Secure => "secure",
+        }
+    }
+}
+
 /// A bridge and its internal port, which has the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "file_form::Bridge", into = "file_form::Bridge")]
@@ -48,8 +77,20 @@ pub struct Bridge {
     pub mac_table_size: u32,
     /// Seconds after which a learned MAC that is not heard again is forgotten, [`Bridge::AGING_TIMES`].
     pub mac_aging_time: u32,
+    /// Kept for others.
+    pub fail_mode: Option<FailMode>,
     /// VLANs of the internal port.
     pub vlan: Vlan,
+    /// Limits of the internal port.
+    pub limits: Limits,
+    /// MAC addresses entered by hand.
+    pub statics: Statics,
+    /// The bridge's.
+    pub external_ids: Ids,
+    /// The internal port's.
+    pub port_external_ids: Ids,
+    /// Those of the bridge's devices (the internal one, plain ports, members of bonds) that have some.
+    pub interface_external_ids: BTreeMap<String, Ids>,
     /// Ports by name, bonds among them, without the internal port.
     pub ports: BTreeMap<String, Port>,
 }
@@ -71,7 +112,13 @@ impl Bridge {
             carrier: None,
             mac_table_size: Self::DEFAULT_TABLE_SIZE,
             mac_aging_time: Self::DEFAULT_AGING_TIME,
+            fail_mode: None,
             vlan: Vlan::All,
+            limits: Limits::default(),
+            statics: Statics::new(),
+            external_ids: Ids::new(),
+            port_external_ids: Ids::new(),
+            interface_external_ids: BTreeMap::new(),
             ports: BTreeMap::new(),
         }
     }
@@ -93,6 +140,10 @@ impl Bridge {
 pub struct Port {
     /// VLAN membership and tagging.
     pub vlan: Vlan,
+    /// Learning and storm control.
+    pub limits: Limits,
+    /// What others keep here.
+    pub external_ids: Ids,
     /// What makes it a bond.
     pub bond: Option<Bond>,
 }
@@ -109,6 +160,32 @@ pub struct Bond {
     /// Options in the spelling of the Linux bonding driver: the mode, and what else differs from the defaults.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+    /// Options of members, by member: what differs from the defaults, in the driver's spelling.
+    #[serde(default, rename = "member-options", skip_serializing_if = "BTreeMap::is_empty")]
+    pub member_options: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Bridge {
+    /// Whether a device is one of this bridge, whose name is `name`: its internal one, a plain port or a member.
+    fn has_device(&self, name: &str, device: &str) -> bool {
+        device == name
+            || self.ports.get(device).is_some_and(|port| port.bond.is_none())
+            || self.bonds().any(|(_, _, bond)| bond.members.iter().any(|member| member == device))
+    }
+
+    /// Forgets what is kept of ports and devices that are gone. `name` is the bridge's.
+    pub fn drop_orphans(&mut self, name: &str) {
+        let devices = std::mem::take(&mut self.interface_external_ids);
+        self.interface_external_ids = devices
+            .into_iter()
+            .filter(|(device, ids)| !ids.is_empty() && self.has_device(name, device))
+            .collect();
+        self.statics.retain(|_, port| port == name || self.ports.contains_key(port));
+        for bond in self.ports.values_mut().filter_map(|port| port.bond.as_mut()) {
+            bond.member_options
+                .retain(|member, options| !options.is_empty() && bond.members.contains(member));
+        }
+    }
 }
 
 /// What a name stands for.
@@ -173,6 +250,20 @@ impl Model {
             return self.bridges.get_mut(port).map(|bridge| &mut bridge.vlan);
         }
         self.bridges.values_mut().find_map(|b| b.ports.get_mut(port)).map(|port| &mut port.vlan)
+    }
+
+    /// The VLANs of a port: internal, plain or bond.
+    pub fn vlan(&self, port: &str) -> Option<&Vlan> {
+        let internal = self.bridges.get(port).map(|bridge| &bridge.vlan);
+        internal.or_else(|| self.bridges.values().find_map(|b| b.ports.get(port)).map(|port| &port.vlan))
+    }
+
+    /// The limits of a port: internal, plain or bond.
+    pub fn limits_mut(&mut self, port: &str) -> Option<&mut Limits> {
+        if self.bridges.contains_key(port) {
+            return self.bridges.get_mut(port).map(|bridge| &mut bridge.limits);
+        }
+        self.bridges.values_mut().find_map(|b| b.ports.get_mut(port)).map(|port| &mut port.limits)
     }
 
     /// Notes which member of a bond is active, for the next start. Says whether the model changed; a name that is no

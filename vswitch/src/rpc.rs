@@ -52,3 +52,18 @@ pub struct Transacted {
     /// Things the operator should know.
     pub warnings: Vec<String>,
 }
+
+/// What `Monitor` returns, again and again. The first has no event: from now on there will be some.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Monitored<E = serde_json::Value> {
+    /// What happened.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub event: Option<E>,
+    /// How many events before this one were lost because they were not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
+}
+
+fn none<E>() -> Option<E> {
+    None
+}

@@ -11,6 +11,8 @@ mod bonds;
 mod bridges;
 mod columns;
 mod devices;
+mod fdb;
+mod frames;
 mod ports;
 mod reads;
 pub mod reply;
@@ -49,6 +51,25 @@ pub enum Action {
         /// The bridge.
         bridge: String,
     },
+    /// Sets the counters of a bridge's FDB back to 0.
+    ClearFdbStats {
+        /// The bridge.
+        bridge: String,
+    },
+    /// Lets a member carry traffic again.
+    EnableMember {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+    },
+    /// Takes a member out of use.
+    DisableMember {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+    },
 }
 
 /// Why nothing was changed.
@@ -76,6 +97,7 @@ pub fn execute(
         replies.push(draft.perform(request).map_err(|message| TransactionError { index, message })?);
     }
     draft.drop_dangling_carriers();
+    draft.model.bridges.iter_mut().for_each(|(name, bridge)| bridge.drop_orphans(name));
     draft.warn_of_absent_primaries(model);
     let index = requests.len().saturating_sub(1);
     draft.model.validate().map_err(|invalid| TransactionError { index, message: invalid.to_string() })?;
@@ -124,7 +146,17 @@ impl Draft<'_> {
             }
             Request::FdbShow { bridges } => self.fdb_show(bridges),
             Request::FdbFlush { bridge } => self.fdb_flush(bridge.as_deref()),
-            Request::BondShow { bond } => self.bond_show(bond.as_deref()),
+            Request::FdbAdd { bridge, port, vlan, mac } => self.fdb_add(bridge, port, vlan, mac),
+            Request::FdbDel { bridge, vlan, mac } => self.fdb_del(bridge, vlan, mac),
+            Request::FdbStatsShow { bridge } => self.fdb_stats_show(bridge.as_deref()),
+            Request::FdbStatsClear { bridge } => self.fdb_stats_clear(bridge.as_deref()),
+            Request::BondShow { bond, proc: false } => self.bond_show(bond.as_deref()),
+            Request::BondShow { bond, proc: true } => self.bond_proc(bond.as_deref()),
+            Request::BondEnableMember { bond, member } => self.switch_member(bond, member, true),
+            Request::BondDisableMember { bond, member } => self.switch_member(bond, member, false),
+            Request::BondExplain { bond } => self.bond_explain(bond.as_deref()),
+            Request::BondHash { bond, frame } => self.bond_hash(bond, frame),
+            Request::Trace { bridge, in_port, frame } => self.trace(bridge, in_port, frame),
             Request::BondList {} => Ok(self.bond_list()),
             Request::BondSetActiveMember { bond, member } => self.set_active_member(bond, member),
             Request::CountersShow { devices } => self.counters_show(devices),

@@ -130,3 +130,38 @@ fn a_reader_that_went_away_is_no_error() {
     let output = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
+
+#[test]
+fn monitor_prints_a_line_an_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(rpc::socket_path(directory.path())).unwrap();
+    let output = thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut connection = Connection::new();
+            let mut chunk = [0; 4096];
+            while !connection.is_monitor() {
+                let count = stream.read(&mut chunk).unwrap();
+                connection.feed(&chunk[..count]);
+                assert_eq!(connection.next_call(), None);
+            }
+            for n in 0..5 {
+                connection.push_event(&serde_json::json!({ "type": "link", "n": n }));
+            }
+            stream.write_all(connection.output()).unwrap();
+        });
+        vsctl(directory.path(), &["monitor", "--count", "2"]).output().unwrap()
+    });
+    let lines = "{\"n\":0,\"type\":\"link\"}\n{\"n\":1,\"type\":\"link\"}\n".to_owned();
+    assert_eq!(streams(&output), (0, lines, String::new()));
+}
+
+#[test]
+fn monitor_without_a_daemon() {
+    let (status, _, stderr) = streams(&vsctl(Path::new("/nonexistent"), &["monitor"]).output().unwrap());
+    assert_eq!(status, 1);
+    assert!(stderr.starts_with("vsctl: can't reach vswitchd"), "{stderr}");
+    let words = ["-t", "1", "--retry", "monitor"];
+    let (status, _, stderr) = streams(&vsctl(Path::new("/nonexistent"), &words).output().unwrap());
+    assert_eq!(status, 142, "{stderr}");
+}

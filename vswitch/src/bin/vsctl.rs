@@ -4,8 +4,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use vswitch::cli::{self, Format, Invocation, Run};
-use vswitch::rpc::client::{self, ClientError};
+use vswitch::cli::{self, Format, Invocation, Monitor, Reach, Run};
+use vswitch::rpc::client::{self, ClientError, Patience};
 use vswitch::rpc::{self, Transact};
 use vswitch::transaction::Reply;
 
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     match arguments().and_then(|arguments| cli::parse(&arguments).map_err(|error| error.to_string())) {
         Ok(Invocation::Print(text)) => print(&text),
         Ok(Invocation::Run(run)) => execute(&run),
+        Ok(Invocation::Monitor(wanted)) => monitor(&wanted),
         Err(problem) => {
             complain(&problem);
             ExitCode::from(FAILED)
@@ -31,12 +32,48 @@ fn arguments() -> Result<Vec<String>, String> {
     std::env::args_os().skip(1).map(text).collect()
 }
 
+/// The daemon's socket.
+fn socket(reach: &Reach) -> PathBuf {
+    let rundir = reach.rundir.clone().or_else(|| std::env::var_os(rpc::RUNDIR_VARIABLE).map(PathBuf::from));
+    let rundir = rundir.filter(|dir| !dir.as_os_str().is_empty());
+    rpc::socket_path(&rundir.unwrap_or_else(|| rpc::DEFAULT_RUNDIR.into()))
+}
+
+fn patience(reach: &Reach) -> Patience {
+    Patience { timeout: reach.timeout, retry: reach.retry }
+}
+
+/// Complains, and returns the exit status for it.
+fn failed(error: &ClientError) -> ExitCode {
+    complain(&error.to_string());
+    ExitCode::from(if matches!(error, ClientError::Timeout { .. }) { TIMED_OUT } else { FAILED })
+}
+
+fn monitor(wanted: &Monitor) -> ExitCode {
+    let mut left = wanted.count;
+    let mut printed = Ok(());
+    let result = client::monitor(&socket(&wanted.reach), patience(&wanted.reach), |mut event, lost| {
+        if let Some(fields) = event.as_object_mut().filter(|_| lost > 0) {
+            fields.insert("lost".to_owned(), lost.into());
+        }
+        let mut out = io::stdout().lock();
+        printed = writeln!(out, "{event}").and_then(|()| out.flush());
+        left = left.map(|left| left - 1);
+        printed.is_ok() && left != Some(0)
+    });
+    match (result, printed) {
+        (Err(error), _) => failed(&error),
+        (Ok(()), Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("can't print: {error}"));
+            ExitCode::from(FAILED)
+        }
+        (Ok(()), _) => ExitCode::SUCCESS,
+    }
+}
+
 fn execute(run: &Run) -> ExitCode {
-    let rundir = run.rundir.clone().or_else(|| std::env::var_os(rpc::RUNDIR_VARIABLE).map(PathBuf::from));
-    let rundir =
-        rundir.filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| rpc::DEFAULT_RUNDIR.into());
     let transact = Transact { requests: run.requests.clone(), dry_run: run.dry_run };
-    match client::transact(&rpc::socket_path(&rundir), run.timeout, &transact) {
+    match client::transact(&socket(&run.reach), patience(&run.reach), &transact) {
         Ok(transacted) => {
             transacted.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
             let done = print(&match run.format {
@@ -50,7 +87,7 @@ fn execute(run: &Run) -> ExitCode {
             }
         }
         Err(error) => {
-            complain(&error.to_string());
+            let status = failed(&error);
             if let ClientError::Refused { index: Some(index), .. } = error
                 && run.requests.len() > 1
             {
@@ -60,7 +97,7 @@ fn execute(run: &Run) -> ExitCode {
                     run.requests.len()
                 ));
             }
-            ExitCode::from(if matches!(error, ClientError::Timeout { .. }) { TIMED_OUT } else { FAILED })
+            status
         }
     }
 }

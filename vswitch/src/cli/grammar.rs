@@ -16,6 +16,28 @@ pub enum Invocation {
     Print(String),
     /// Talk to the daemon.
     Run(Run),
+    /// Print what happens until interrupted.
+    Monitor(Monitor),
+}
+
+/// Where the daemon is, and how long to wait for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// How long to wait for the daemon; `None`: for ever.
+    pub timeout: Option<Duration>,
+    /// Wait for a daemon that does not run yet.
+    pub retry: bool,
+    /// The daemon's directory, if it was named.
+    pub rundir: Option<PathBuf>,
+}
+
+/// Print events as they happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Monitor {
+    /// The daemon.
+    pub reach: Reach,
+    /// Stop after so many.
+    pub count: Option<u64>,
 }
 
 /// A call to the daemon.
@@ -23,10 +45,8 @@ pub enum Invocation {
 pub struct Run {
     /// How replies are to be printed.
     pub format: Format,
-    /// How long to wait for the daemon; `None`: for ever.
-    pub timeout: Option<Duration>,
-    /// The daemon's directory, if it was named.
-    pub rundir: Option<PathBuf>,
+    /// The daemon.
+    pub reach: Reach,
     /// Only check.
     pub dry_run: bool,
     /// One transaction; not empty.
@@ -53,6 +73,7 @@ const GLOBAL: &[(&str, bool)] = &[
     ("--format", true),
     ("--timeout", true),
     ("--rundir", true),
+    ("--retry", false),
     ("--dry-run", false),
     ("--no-wait", false),
     ("--help", false),
@@ -67,11 +88,14 @@ const SHORT: &[(char, &str)] = &[('f', "--format"), ('t', "--timeout"), ('h', "-
 /// They are not in the grammar; the text says what was found and how to write it.
 pub fn parse(arguments: &[String]) -> Result<Invocation, UsageError> {
     let mut run =
-        Run { format: Format::Table, timeout: None, rundir: None, dry_run: false, requests: Vec::new() };
+        Run { format: Format::Table, reach: Reach::default(), dry_run: false, requests: Vec::new() };
     let (first_options, rest) = match read_globals(arguments, &mut run)? {
         Globals::Print(text) => return Ok(Invocation::Print(text)),
         Globals::Rest { options, arguments } => (options, arguments),
     };
+    if let Some(invocation) = super::local::parse(&first_options, rest, &run.reach)? {
+        return Ok(invocation);
+    }
     let mut options = first_options;
     for command in rest.split(|argument| argument == "--") {
         let names = command.iter().take_while(|argument| is_option(argument));
@@ -92,7 +116,7 @@ pub fn parse(arguments: &[String]) -> Result<Invocation, UsageError> {
     Ok(Invocation::Run(run))
 }
 
-fn is_option(argument: &str) -> bool {
+pub(super) fn is_option(argument: &str) -> bool {
     argument.len() > 1 && argument.starts_with('-')
 }
 
@@ -130,9 +154,10 @@ fn read_globals<'a>(arguments: &'a [String], run: &mut Run) -> Result<Globals<'a
                 return Ok(Globals::Print(format!("vsctl {}\n", env!("CARGO_PKG_VERSION"))));
             }
             ("--format", Some(value)) => run.format = read_format(value)?,
-            ("--timeout", Some(value)) => run.timeout = read_timeout(value)?,
+            ("--timeout", Some(value)) => run.reach.timeout = read_timeout(value)?,
             ("--rundir", Some("")) => return Err(UsageError("option --rundir needs a directory".to_owned())),
-            ("--rundir", Some(value)) => run.rundir = Some(PathBuf::from(value)),
+            ("--rundir", Some(value)) => run.reach.rundir = Some(PathBuf::from(value)),
+            ("--retry", None) => run.reach.retry = true,
             ("--dry-run", None) => run.dry_run = true,
             ("--no-wait", None) => (),
             (_, None) => return Err(UsageError(format!("option {name} needs a value"))),
@@ -179,7 +204,8 @@ fn read_timeout(value: &str) -> Result<Option<Duration>, UsageError> {
 
 fn read_command(verb: &str, options: &[&str], arguments: &[String]) -> Result<Request, UsageError> {
     let Some(found) = verbs::find(verb) else {
-        let hint = hint(verb, verbs::ALL.iter().map(|verb| verb.name));
+        let local = super::local::ALL.iter().map(|verb| verb.name);
+        let hint = hint(verb, verbs::ALL.iter().map(|verb| verb.name).chain(local));
         return Err(UsageError(if hint.is_empty() {
             format!("unknown command '{verb}'; use --help for help")
         } else {
@@ -187,7 +213,7 @@ fn read_command(verb: &str, options: &[&str], arguments: &[String]) -> Result<Re
         }));
     };
     let wrong = |problem: String| Err(UsageError(format!("{problem}; usage: {}", found.usage())));
-    if let Some(option) = options.iter().find(|option| !found.options.contains(option)) {
+    if let Some(option) = options.iter().find(|option| !found.takes(option)) {
         let name = option.split('=').next().unwrap_or_default();
         return wrong(if GLOBAL.iter().any(|(global, _)| *global == name) {
             format!("option {name} belongs to the whole call; write it before the first command")

@@ -1,6 +1,6 @@
 //! The help text, made from the table of commands.
 
-use super::verbs;
+use super::{local, verbs};
 
 const HEAD: &str = "\
 vsctl: control a running vswitchd
@@ -11,6 +11,7 @@ Several commands joined by -- are one transaction: all of them are done, or none
 Options:
   -f, --format=table|json   how to print replies (default: table)
   -t, --timeout=SECONDS     give up after this time; 0 waits for ever (default: 0)
+      --retry               wait for a daemon that does not run yet
       --rundir=DIRECTORY    where the daemon's socket is (default: $VSWITCH_RUNDIR or /run/vswitch)
       --dry-run             check the commands, change nothing
       --no-wait             accepted for compatibility
@@ -23,5 +24,8 @@ Commands:
 /// All of it.
 pub(super) fn text() -> String {
     let command = |verb: &verbs::Verb| format!("  {}\n        {}\n", verb.usage(), verb.summary);
-    HEAD.to_owned() + &verbs::ALL.iter().map(command).collect::<String>()
+    let alone = |verb: &local::Local| format!("  {}\n        {}\n", verb.usage, verb.summary);
+    let verbs: String = verbs::ALL.iter().map(command).collect();
+    let local: String = local::ALL.iter().map(alone).collect();
+    format!("{HEAD}{verbs}{local}")
 }

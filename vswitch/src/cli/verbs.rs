@@ -5,7 +5,7 @@ use crate::transaction::{Request, Setting};
 /// A command.
 pub(super) struct Verb {
     pub(super) name: &'static str,
-    /// The options it takes, before its name.
+    /// The options it takes, before its name. One that ends with `=` has a value.
     pub(super) options: &'static [&'static str],
     /// Its arguments, for people.
     pub(super) arguments: &'static str,
@@ -30,6 +30,10 @@ impl Words<'_> {
         self.arguments[index].clone()
     }
 
+    fn first(&self) -> Option<String> {
+        self.arguments.first().cloned()
+    }
+
     /// `[A] B`: the first word if there are two, and the last.
     fn optional_then_last(&self) -> (Option<String>, String) {
         let last = self.arguments.len() - 1;
@@ -44,11 +48,22 @@ impl Words<'_> {
 }
 
 impl Verb {
+    /// Whether the command takes this option.
+    pub(super) fn takes(&self, word: &str) -> bool {
+        self.options.iter().any(|option| is(word, option))
+    }
+
     /// `[--may-exist] add-br BRIDGE`.
     pub(super) fn usage(&self) -> String {
-        let options = self.options.iter().map(|option| format!("[{option}] "));
+        let value = |option: &str| if option == "--columns=" { "COLUMN,..." } else { "" };
+        let options = self.options.iter().map(|option| format!("[{option}{}] ", value(option)));
         format!("{}{} {}", options.collect::<String>(), self.name, self.arguments).trim_end().to_owned()
     }
+}
+
+/// Whether `word` is this option, or gives a value to it.
+fn is(word: &str, option: &str) -> bool {
+    if option.ends_with('=') { word.starts_with(option) } else { word == option }
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Verb> {
@@ -57,11 +72,12 @@ pub(super) fn find(name: &str) -> Option<&'static Verb> {
 
 /// The options that some command takes.
 pub(super) fn command_options() -> impl Iterator<Item = &'static str> {
-    ALL.iter().flat_map(|verb| verb.options.iter().copied())
+    let local = super::local::ALL.iter().flat_map(|verb| verb.options.iter());
+    ALL.iter().flat_map(|verb| verb.options.iter()).chain(local).copied()
 }
 
 pub(super) fn is_command_option(word: &str) -> bool {
-    command_options().any(|option| option == word)
+    command_options().any(|option| is(word, option))
 }
 
 const MAY_EXIST: &[&str] = &["--may-exist"];
@@ -236,12 +252,48 @@ pub(super) const ALL: &[Verb] = &[
     },
     Verb {
         name: "bond/show",
+        options: &["--proc"],
+        arguments: "[BOND]",
+        least: 0,
+        most: 1,
+        summary: "print the state of bonds and their members; --proc: as Linux's /proc/net/bonding does",
+        build: |w| Ok(Request::BondShow { bond: w.first(), proc: w.has("--proc") }),
+    },
+    Verb {
+        name: "bond/explain",
         options: &[],
         arguments: "[BOND]",
         least: 0,
         most: 1,
-        summary: "print the state of bonds and their members",
-        build: |w| Ok(Request::BondShow { bond: w.arguments.first().cloned() }),
+        summary: "tell in plain words why each member carries traffic or not",
+        build: |w| Ok(Request::BondExplain { bond: w.first() }),
+    },
+    Verb {
+        name: "bond/hash",
+        options: &[],
+        arguments: "BOND FRAME_HEX...",
+        least: 2,
+        most: ANY,
+        summary: "print a frame's transmit hash and the member by which it would leave",
+        build: |w| Ok(Request::BondHash { bond: w.get(0), frame: w.arguments[1..].concat() }),
+    },
+    Verb {
+        name: "bond/enable-member",
+        options: &[],
+        arguments: "BOND MEMBER",
+        least: 2,
+        most: 2,
+        summary: "let a member carry traffic again that was disabled by hand",
+        build: |w| Ok(Request::BondEnableMember { bond: w.get(0), member: w.get(1) }),
+    },
+    Verb {
+        name: "bond/disable-member",
+        options: &[],
+        arguments: "BOND MEMBER",
+        least: 2,
+        most: 2,
+        summary: "take a member out of use until it is enabled, or the daemon starts again",
+        build: |w| Ok(Request::BondDisableMember { bond: w.get(0), member: w.get(1) }),
     },
     Verb {
         name: "bond/set-active-member",
@@ -268,7 +320,54 @@ pub(super) const ALL: &[Verb] = &[
         least: 0,
         most: 1,
         summary: "forget learned MAC addresses",
-        build: |w| Ok(Request::FdbFlush { bridge: w.arguments.first().cloned() }),
+        build: |w| Ok(Request::FdbFlush { bridge: w.first() }),
+    },
+    Verb {
+        name: "fdb/add",
+        options: &[],
+        arguments: "BRIDGE PORT VLAN MAC",
+        least: 4,
+        most: 4,
+        summary: "enter a MAC address by hand; it does not age or move, and is kept over restarts",
+        build: |w| Ok(Request::FdbAdd { bridge: w.get(0), port: w.get(1), vlan: w.get(2), mac: w.get(3) }),
+    },
+    Verb {
+        name: "fdb/del",
+        options: &[],
+        arguments: "BRIDGE VLAN MAC",
+        least: 3,
+        most: 3,
+        summary: "take out a MAC address that was entered by hand",
+        build: |w| Ok(Request::FdbDel { bridge: w.get(0), vlan: w.get(1), mac: w.get(2) }),
+    },
+    Verb {
+        name: "fdb/stats-show",
+        options: &[],
+        arguments: "[BRIDGE]",
+        least: 0,
+        most: 1,
+        summary: "print how many MAC addresses were learned, expired, moved, ...",
+        build: |w| Ok(Request::FdbStatsShow { bridge: w.first() }),
+    },
+    Verb {
+        name: "fdb/stats-clear",
+        options: &[],
+        arguments: "[BRIDGE]",
+        least: 0,
+        most: 1,
+        summary: "set these numbers back to 0",
+        build: |w| Ok(Request::FdbStatsClear { bridge: w.first() }),
+    },
+    Verb {
+        name: "trace",
+        options: &[],
+        arguments: "BRIDGE DEVICE FRAME_HEX...",
+        least: 3,
+        most: ANY,
+        summary: "tell what would be done with a frame that arrives on a device, and why",
+        build: |w| {
+            Ok(Request::Trace { bridge: w.get(0), in_port: w.get(1), frame: w.arguments[2..].concat() })
+        },
     },
     Verb {
         name: "counters/show",

@@ -159,6 +159,10 @@ fn finish(
                 let flushed = switch.flush_fdb(bridge);
                 tracing::info!(bridge, flushed, "FDB flushed");
             }
+            Action::ClearFdbStats { .. } | Action::EnableMember { .. } | Action::DisableMember { .. } => {
+                let failure = Failure::not_applied("this switch can't do that yet");
+                return connections.answer(connection, Err(failure));
+            }
         }
     }
     connections.answer(connection, Ok(answer.transacted));

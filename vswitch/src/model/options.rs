@@ -34,6 +34,26 @@ fn read<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Bo
     Ok(options)
 }
 
+/// The options that a member of a bond has, in the spelling of the Linux bonding driver.
+pub const MEMBER_OPTIONS: [&str; 1] = ["prio"];
+
+/// An option of a member: its canonical text, or `None` if that is the default.
+///
+/// # Errors
+/// There is no such option, or the value is wrong; the text says what is allowed.
+pub fn settle_member_option(key: &str, value: &str) -> Result<Option<String>, String> {
+    match (key, value.trim().parse::<i32>()) {
+        ("prio", Ok(0)) => Ok(None),
+        ("prio", Ok(prio)) => Ok(Some(prio.to_string())),
+        ("prio", Err(_)) => Err(format!(
+            "member option prio: \"{value}\" is not a valid value; allowed: a number from {} to {}",
+            i32::MIN,
+            i32::MAX
+        )),
+        _ => Err(format!("unknown member option \"{key}\"; there is {}", MEMBER_OPTIONS.join(", "))),
+    }
+}
+
 impl Bond {
     /// The options, typed.
     ///

@@ -10,12 +10,40 @@ pub(crate) const FULL: &str = r#"version = 1
 [bridges.br0]
 mac = "02:00:00:00:00:01"
 carrier = "bond0"
+fail-mode = "standalone"
 mac-table-size = 64
 mac-aging-time = 60
 trunks = "0,10"
 
+[[bridges.br0.static-macs]]
+vlan = 0
+mac = "02:00:00:00:07:01"
+port = "br0"
+
+[[bridges.br0.static-macs]]
+vlan = 10
+mac = "02:00:00:00:07:02"
+port = "tap0"
+
+[bridges.br0.external-ids]
+a = "b c"
+
+[bridges.br0.limits]
+storm-broadcast = 1000
+
+[bridges.br0.port-external-ids]
+x = "y"
+
+[bridges.br0.interface-external-ids.eth1]
+"iface/id" = "1"
+
 [bridges.br0.ports.bond0]
 tag = 20
+
+[bridges.br0.ports.bond0.limits]
+storm-broadcast = 1
+storm-unknown = 2
+storm-multicast = 3
 
 [bridges.br0.ports.bond0.bond]
 members = [
@@ -28,7 +56,31 @@ active = "eth1"
 miimon = "100"
 mode = "active-backup"
 
+[bridges.br0.ports.bond0.bond.member-options.eth2]
+prio = "-7"
+
 [bridges.br0.ports.tap0]
+tag = 10
+
+[bridges.br0.ports.tap0.external-ids]
+"netplan/x" = ""
+
+[bridges.br0.ports.tap0.limits]
+mac-learning-limit = 4
+mac-learning-locked = true
+
+[bridges.br0.ports.tap1]
+vlan-mode = "native-untagged"
+tag = 10
+trunks = "11"
+
+[bridges.br0.ports.tap2]
+vlan-mode = "dot1q-tunnel"
+tag = 10
+cvlans = "11-12"
+
+[bridges.br0.ports.tap3]
+vlan-mode = "native-tagged"
 tag = 10
 
 [bridges.br0.ports."vif1.0"]
@@ -45,7 +97,10 @@ fn the_file_form_reads_and_writes_the_same() {
     assert_eq!(toml::to_string_pretty(&model).unwrap(), FULL);
     let br0 = &model.bridges["br0"];
     assert_eq!(br0.bonds().map(|(name, ..)| name).collect::<Vec<_>>(), ["bond0"]);
-    assert_eq!(br0.plain_ports().map(|(name, _)| name).collect::<Vec<_>>(), ["tap0", "vif1.0"]);
+    assert_eq!(
+        br0.plain_ports().map(|(name, _)| name).collect::<Vec<_>>(),
+        ["tap0", "tap1", "tap2", "tap3", "vif1.0"]
+    );
     assert_eq!((br0.mac_table_size, br0.mac_aging_time), (64, 60));
     let br1 = &model.bridges["br1"];
     assert_eq!((br1.mac_table_size, br1.mac_aging_time, &br1.vlan), (8192, 300, &Vlan::All));
@@ -79,7 +134,35 @@ fn what_validation_refuses_and_where() {
         model.bond_mut("bond0").unwrap()
     }
     type Change = fn(&mut Model);
-    let cases: [(Change, &str); 16] = [
+    let cases: [(Change, &str); 23] = [
+        (
+            |m| drop(br0(m).statics.insert((1, MacAddr::BROADCAST), "tap0".into())),
+            "bridges.br0.static-macs: ff:ff:ff:ff:ff:ff is not the address of one device",
+        ),
+        (
+            |m| drop(br0(m).statics.insert((1, MacAddr([2; 6])), "eth1".into())),
+            "bridges.br0.static-macs: this bridge has no port or bond named eth1",
+        ),
+        (
+            |m| drop(br1(m).interface_external_ids.insert("eth1".into(), Ids::new())),
+            "bridges.br1.interface-external-ids.eth1: this bridge has no device eth1",
+        ),
+        (
+            |m| drop(br1(m).external_ids.insert("k".into(), "\u{1b}".into())),
+            "bridges.br1.external-ids: a text contains '\\u{1b}'",
+        ),
+        (
+            |m| br1(m).limits.storm_unknown = Some(u32::MAX),
+            "bridges.br1.limits.storm-unknown: 4294967295 is out of range; use 0 to 1000000000",
+        ),
+        (
+            |m| drop(bond0(m).member_options.insert("eth3".into(), BTreeMap::new())),
+            "bridges.br0.ports.bond0.bond.member-options.eth3: eth3 is not a member of this bond",
+        ),
+        (
+            |m| drop(bond0(m).member_options.insert("eth1".into(), [("prio".into(), "0".into())].into())),
+            "bridges.br0.ports.bond0.bond.member-options.eth1: prio = \"0\" is the default or not in its usual form",
+        ),
         (|m| m.version = 2, "version: is 2; this program knows version 1"),
         (
             |m| br0(m).mac = MacAddr::BROADCAST,
@@ -99,8 +182,8 @@ fn what_validation_refuses_and_where() {
             "bridges.br0.mac-aging-time: 3601 is out of range; use 15 to 3600",
         ),
         (
-            |m| br0(m).carrier = Some("tap1".into()),
-            "bridges.br0.carrier: this bridge has no port or bond named tap1",
+            |m| br0(m).carrier = Some("tap9".into()),
+            "bridges.br0.carrier: this bridge has no port or bond named tap9",
         ),
         (
             |m| br1(m).carrier = Some("tap0".into()),
@@ -139,7 +222,7 @@ fn what_validation_refuses_and_where() {
                 let bridge = br1(m);
                 (0..4092).for_each(|n| drop(bridge.ports.insert(format!("p{n}"), Port::default())));
             },
-            "bridges: 4097 ports are too many; the limit is 4096",
+            "bridges: 4100 ports are too many; the limit is 4096",
         ),
     ];
     for (change, expected) in cases {
@@ -159,7 +242,7 @@ fn too_many_members_are_too_many_devices() {
     bond.members.extend((0..4096).map(|n| format!("m{n}")));
     assert_eq!(
         model.validate().unwrap_err().to_string(),
-        "bridges: 4102 devices are too many; the limit is 4096"
+        "bridges: 4105 devices are too many; the limit is 4096"
     );
 }
 

@@ -4,12 +4,15 @@
 //! calls with [`Connection::next_call`] until there is none, answers each with [`Connection::reply`], writes
 //! [`Connection::output`], and asks for calls again when that is written. It closes the socket when
 //! [`Connection::is_finished`].
+//!
+//! A client that called `Monitor` is answered with every [`Connection::push_event`] from then on, and its further calls
+//! are not looked at.
 
 use serde::{Deserialize as _, Serialize};
 use serde_json::{Value, json};
 
 use super::message::{Answer, Call, Failure};
-use super::{DESCRIPTION, INTERFACE, Transact, Transacted};
+use super::{DESCRIPTION, INTERFACE, Monitored, Transact, Transacted};
 
 /// Longest call in octets, its NUL not counted.
 pub const MAX_CALL: usize = 1 << 20;
@@ -17,6 +20,9 @@ pub const MAX_CALL: usize = 1 << 20;
 pub const MAX_REPLY: usize = 64 << 20;
 /// While more than this waits to be written, no further call is taken.
 const ENOUGH_OUTPUT: usize = 64 << 10;
+
+/// Most octets of events that wait to be written. What does not fit is dropped and counted.
+pub const MAX_EVENTS: usize = 1 << 20;
 
 const SERVICE: &str = "org.varlink.service";
 const SERVICE_DESCRIPTION: &str = include_str!("org.varlink.service.varlink");
@@ -34,6 +40,8 @@ pub struct Connection {
     refused: Option<String>,
     /// A call was handed out; whether it wants a reply.
     pending: Option<bool>,
+    /// The client called `Monitor`; how many events it has lost since the last that it got.
+    monitor: Option<u64>,
     end_of_input: bool,
     closing: bool,
 }
@@ -58,7 +66,7 @@ impl Connection {
     pub fn feed(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             self.end_of_input = true;
-        } else if !self.closing {
+        } else if !self.closing && self.monitor.is_none() {
             self.input.extend_from_slice(bytes);
         }
     }
@@ -66,7 +74,11 @@ impl Connection {
     /// The next call for the switch. What needs no switch is answered here. `None`: read, write, or wait for the reply
     /// to the last call.
     pub fn next_call(&mut self) -> Option<Transact> {
-        while self.pending.is_none() && !self.closing && self.output.len() - self.sent <= ENOUGH_OUTPUT {
+        while self.pending.is_none()
+            && self.monitor.is_none()
+            && !self.closing
+            && self.output.len() - self.sent <= ENOUGH_OUTPUT
+        {
             let message = self.next_message()?;
             let call = match serde_json::from_slice::<Call>(&message) {
                 Ok(call) => call,
@@ -84,12 +96,42 @@ impl Connection {
                     self.pending = Some(!call.oneway);
                     return Some(transact);
                 }
-                Ok(Dispatched::Answered(parameters)) if !call.oneway => self.push(&parameters, None),
+                Ok(Dispatched::Monitor) if !call.oneway => {
+                    self.monitor = Some(0);
+                    self.input = Vec::new();
+                    self.scanned = 0;
+                    self.push(&Monitored::<Value>::default(), true, None);
+                }
+                Ok(Dispatched::Answered(parameters)) if !call.oneway => self.push(&parameters, false, None),
                 Err(failure) if !call.oneway => self.push_failure(&failure),
                 Ok(_) | Err(_) => (),
             }
         }
+        // Nobody is there any more who would read events.
+        self.closing |= self.monitor.is_some() && self.end_of_input;
         None
+    }
+
+    /// Whether the client called `Monitor`.
+    pub fn is_monitor(&self) -> bool {
+        self.monitor.is_some() && !self.closing
+    }
+
+    /// Sends an event to a client that called `Monitor`; others are not told. If [`MAX_EVENTS`] octets wait to be
+    /// written already, the event is dropped, and the next one that is not says how many were.
+    pub fn push_event(&mut self, event: &Value) {
+        let Some(lost) = self.monitor.filter(|_| !self.closing) else { return };
+        self.output.drain(..self.sent);
+        self.sent = 0;
+        let before = self.output.len();
+        let monitored = Monitored { event: Some(event), lost: (lost > 0).then_some(lost) };
+        self.push(&monitored, true, None);
+        if self.output.len() > MAX_EVENTS {
+            self.output.truncate(before);
+            self.monitor = Some(lost + 1);
+        } else {
+            self.monitor = Some(0);
+        }
     }
 
     /// The octets of the next whole message, without its NUL.
@@ -133,20 +175,20 @@ impl Connection {
             return;
         }
         match result {
-            Ok(transacted) => self.push(&transacted, None),
+            Ok(transacted) => self.push(&transacted, false, None),
             Err(failure) => self.push_failure(&failure),
         }
     }
 
     fn push_failure(&mut self, failure: &Failure) {
-        self.push(&failure.parameters, Some(&failure.error));
+        self.push(&failure.parameters, false, Some(&failure.error));
     }
 
-    fn push(&mut self, parameters: &impl Serialize, error: Option<&str>) {
+    fn push(&mut self, parameters: &impl Serialize, continues: bool, error: Option<&str>) {
         self.output.drain(..self.sent);
         self.sent = 0;
         let start = self.output.len();
-        let answer = Answer { parameters, continues: false, error };
+        let answer = Answer { parameters, continues, error };
         serde_json::to_writer(&mut self.output, &answer).expect("answers are structs, texts and numbers");
         if self.output.len() - start > MAX_REPLY {
             self.output.truncate(start);
@@ -172,12 +214,13 @@ impl Connection {
 
     /// The socket is to be closed: everything is said.
     pub fn is_finished(&self) -> bool {
-        self.closing && self.output().is_empty() && self.pending.is_none()
+        self.closing && (self.output().is_empty() || self.monitor.is_some()) && self.pending.is_none()
     }
 }
 
 enum Dispatched {
     Switch(Transact),
+    Monitor,
     Answered(Value),
 }
 
@@ -187,6 +230,15 @@ fn dispatch(call: &Call) -> Result<Dispatched, Failure> {
         (INTERFACE, "Transact") => Transact::deserialize(&call.parameters)
             .map(Dispatched::Switch)
             .map_err(|error| Failure::invalid_parameter("requests", &error.to_string())),
+        (INTERFACE, "Monitor") if !call.more => Err(Failure::expected_more()),
+        (INTERFACE, "Monitor") => match &call.parameters {
+            Value::Null => Ok(Dispatched::Monitor),
+            Value::Object(parameters) => match parameters.keys().next() {
+                None => Ok(Dispatched::Monitor),
+                Some(name) => Err(Failure::invalid_parameter(name, "Monitor has no parameters")),
+            },
+            _ => Err(Failure::invalid_parameter("parameters", "not an object")),
+        },
         (SERVICE, "GetInfo") => Ok(Dispatched::Answered(json!({
             "vendor": "vswitch",
             "product": "vswitchd",

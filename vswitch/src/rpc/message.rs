@@ -17,7 +17,7 @@ pub struct Call {
     /// No reply is wanted, not even an error.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub oneway: bool,
-    /// Several replies are welcome. This service sends one all the same.
+    /// Several replies are welcome. Only `Monitor` sends more than one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
     /// The connection is to be used for something else afterwards, which this service does not offer.
@@ -63,6 +63,11 @@ impl Failure {
 
     pub(super) fn method_not_found(method: &str) -> Self {
         Self::service("MethodNotFound", json!({ "method": method }))
+    }
+
+    /// `message` is our addition to varlink's standard error.
+    pub(super) fn expected_more() -> Self {
+        Self::service("ExpectedMore", json!({ "message": "call Monitor with \"more\": true" }))
     }
 
     /// `message` is our addition to varlink's standard error.

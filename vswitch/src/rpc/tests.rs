@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::client::{ClientError, transact};
+use super::client::{ClientError, Patience, monitor, transact};
 use super::connection::{Connection, MAX_CALL};
 use super::listener::{ListenError, Listener};
 use super::message::{Answer, Failure};

@@ -76,7 +76,8 @@ fn corrupt_files_are_refused_with_their_place() {
         (
             "version = 1\n[bridges.br0]\nmac = \"02:00:00:00:00:01\"\ntga = 5\n",
             "the state file FILE, line 4, column 1: unknown field `tga`, expected one of `mac`, `carrier`, \
-             `mac-table-size`, `mac-aging-time`, `tag`, `trunks`, `ports`",
+             `fail-mode`, `mac-table-size`, `mac-aging-time`, `vlan-mode`, `tag`, `trunks`, `cvlans`, `static-macs`, \
+             `external-ids`, `limits`, `port-external-ids`, `interface-external-ids`, `ports`",
         ),
         (
             "version = 1\n[bridges.br0]\nmac = \"02:00:00\"\n",
@@ -98,13 +99,27 @@ fn corrupt_files_are_refused_with_their_place() {
         (b"version = 1\n[bridges.br0]\nmac = \"02:00:00:00:00:01\"\ntrunks = \"x\"\n", "line 4, column 10"),
         (
             b"version = 1\n[bridges.br0]\nmac = \"02:00:00:00:00:01\"\ntag = 5\ntrunks = \"1\"\n",
-            "line 2, column 1: a port has either a tag",
+            "line 2, column 1: tag and trunks together need",
         ),
         (b"\0\0\0\0", "line 1, column 5"),
     ] {
         let error = refused(text);
         assert!(error.contains(place), "{error}");
     }
+}
+
+#[test]
+fn the_file_of_an_older_version_still_loads() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.toml");
+    let old = "version = 1\n\n[bridges.br0]\nmac = \"02:00:00:00:00:01\"\ncarrier = \"bond0\"\nmac-table-size = 64\n\
+        trunks = \"0,10\"\n\n[bridges.br0.ports.bond0]\ntag = 20\n\n[bridges.br0.ports.bond0.bond]\n\
+        members = [\"eth2\"]\nactive = \"eth2\"\n\n[bridges.br0.ports.bond0.bond.options]\n\
+        mode = \"active-backup\"\n\n[bridges.br0.ports.tap0]\ntrunks = \"1-3\"\n";
+    fs::write(&path, old).unwrap();
+    let model = load(&path).unwrap();
+    assert_eq!(model.bridges["br0"].ports["bond0"].vlan.tag(), Some(20));
+    assert_eq!(toml::to_string_pretty(&model).unwrap(), old, "what is not used takes no place");
 }
 
 #[test]

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forwarding::fdb::Tick;
+use forwarding::flow_hash;
 use forwarding::mac::MacAddr;
+use forwarding::tables::TransmitPlan;
 
 use super::Switch;
 use crate::random;
-use crate::transaction::reply::{BondStatus, DeviceCounters, FdbRow, MemberStatus};
+use crate::transaction::reply::{
+    BondExplanation, BondStatus, DeviceCounters, FdbRow, FdbStats, FrameHash, MemberStatus, TraceReply,
+};
 use crate::transaction::{DeviceFacts, LinkType, Runtime};
 
 /// The switch at one moment, for commands that look.
@@ -32,7 +36,16 @@ impl Runtime for Moment<'_> {
             libc::ARPHRD_LOOPBACK => LinkType::Loopback,
             _ => LinkType::Other,
         };
-        Some(DeviceFacts { link_type, kind: link.kind.clone(), master })
+        Some(DeviceFacts {
+            link_type,
+            kind: link.kind.clone(),
+            master,
+            ifindex: link.ifindex,
+            mac: link.mac,
+            mtu: link.mtu,
+            admin_up: link.admin_up,
+            carrier: link.carrier,
+        })
     }
 
     fn new_mac(&mut self) -> MacAddr {
@@ -46,7 +59,13 @@ impl Runtime for Moment<'_> {
         let mut rows: Vec<_> = (bridge.fdb.entries(Tick::at(self.now)).into_iter())
             .filter_map(|entry| {
                 let port = self.switch.ports.get(entry.port.0)?.name.clone();
-                Some(FdbRow { port, vlan: entry.vlan, mac: entry.mac, age: u64::from(entry.age) })
+                Some(FdbRow {
+                    port,
+                    vlan: entry.vlan,
+                    mac: entry.mac,
+                    age: u64::from(entry.age),
+                    is_static: false,
+                })
             })
             .collect();
         rows.sort_by(|a, b| (&a.port, a.vlan, a.mac).cmp(&(&b.port, b.vlan, b.mac)));
@@ -70,6 +89,9 @@ impl Runtime for Moment<'_> {
             speed: member.speed_mbps,
             full_duplex: member.full_duplex,
             mac: member.mac,
+            disabled: false,
+            prio: 0,
+            buckets: None,
         });
         Some(BondStatus {
             name: status.name,
@@ -121,6 +143,57 @@ impl Runtime for Moment<'_> {
             return Err(format!("{bond} does not run yet; set its active member in a command of its own"));
         };
         bond.can_activate(member).map_err(|error| error.to_string())
+    }
+
+    fn can_switch_member(&self, _: &str, _: &str, _: bool) -> Result<(), String> {
+        Err("this switch can't enable and disable members by hand yet".to_owned())
+    }
+
+    fn explain(&self, _: &str) -> Option<BondExplanation> {
+        None
+    }
+
+    fn proc_text(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String> {
+        let running = self.switch.bond(bond).ok_or_else(|| format!("{bond} does not run yet"))?;
+        let TransmitPlan::Buckets { hash: policy, table } = running.plan() else {
+            return Err(format!(
+                "bond {bond} (mode {}) does not hash frames now",
+                running.options().mode.name()
+            ));
+        };
+        let hash = flow_hash::hash(*policy, frame, None);
+        let bucket = (!table.is_empty()).then(|| hash as usize % table.len());
+        let member = bucket.and_then(|bucket| self.switch.devices.get(table[bucket].0));
+        Ok(FrameHash {
+            hash,
+            policy: running.options().get("xmit_hash_policy").unwrap_or_default(),
+            bucket: bucket.map(|bucket| bucket as u32),
+            member: member.map(|attached| attached.name().to_owned()),
+        })
+    }
+
+    fn fdb_stats(&self, bridge: &str) -> Option<FdbStats> {
+        let (_, bridge) = self.switch.bridges.iter().find(|(_, b)| b.name == bridge)?;
+        let stats = bridge.fdb.stats();
+        Some(FdbStats {
+            bridge: bridge.name.clone(),
+            current: stats.entries as u64,
+            maximum: stats.capacity as u64,
+            statics: 0,
+            learned: stats.learned,
+            expired: stats.expired,
+            evicted: stats.evicted,
+            moved: stats.moved,
+            refused: stats.refused,
+        })
+    }
+
+    fn trace(&self, _: &str, _: &str, _: &[u8]) -> Result<TraceReply, String> {
+        Err("this switch can't trace frames yet".to_owned())
     }
 
     fn version(&self) -> String {

@@ -1,7 +1,7 @@
 //! Commands about bonds and their members.
 
 use super::columns::Table;
-use super::reply::BondSummary;
+use super::reply::{BondSummary, ProcText};
 use super::{Action, Draft, Problem, Reply, Setting};
 use crate::model::{Bond, Model, Place, Port};
 
@@ -124,7 +124,7 @@ impl Draft<'_> {
     }
 
     /// The bond of this name, for commands that look at how it runs.
-    fn running_bond(&self, name: &str) -> Result<&Bond, Problem> {
+    pub(super) fn running_bond(&self, name: &str) -> Result<&Bond, Problem> {
         self.model.bond(name).map(|(_, bond)| bond).ok_or_else(|| match self.port_place(name) {
             Some((bridge, _)) => format!("no such bond: {name} is a plain port of bridge {bridge}"),
             None => format!("no such bond: {name}"),
@@ -132,13 +132,27 @@ impl Draft<'_> {
     }
 
     pub(super) fn bond_show(&self, name: Option<&str>) -> Result<Reply, Problem> {
+        self.of_bonds(name, |name| self.runtime.bond(name)).map(Reply::Bonds)
+    }
+
+    pub(super) fn bond_proc(&self, name: Option<&str>) -> Result<Reply, Problem> {
+        let text = |name: &str| Some(ProcText { name: name.to_owned(), text: self.runtime.proc_text(name)? });
+        self.of_bonds(name, text).map(Reply::Proc)
+    }
+
+    pub(super) fn bond_explain(&self, name: Option<&str>) -> Result<Reply, Problem> {
+        self.of_bonds(name, |name| self.runtime.explain(name)).map(Reply::Explanations)
+    }
+
+    /// What there is to tell of one bond, or of all.
+    fn of_bonds<T>(&self, name: Option<&str>, tell: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Problem> {
         let Some(name) = name else {
             let bonds = self.model.bridges.values().flat_map(|bridge| bridge.bonds());
-            return Ok(Reply::Bonds(bonds.filter_map(|(name, _, _)| self.runtime.bond(name)).collect()));
+            return Ok(bonds.filter_map(|(name, _, _)| tell(name)).collect());
         };
         self.running_bond(name)?;
-        match self.runtime.bond(name) {
-            Some(status) => Ok(Reply::Bonds(vec![status])),
+        match tell(name) {
+            Some(told) => Ok(vec![told]),
             None => {
                 Err(format!("bond {name} is new in this call and has no state yet; ask in a call of its own"))
             }
@@ -163,16 +177,35 @@ impl Draft<'_> {
     }
 
     pub(super) fn set_active_member(&mut self, name: &str, member: &str) -> Result<Reply, Problem> {
-        let bond = self.running_bond(name)?;
-        if !bond.members.iter().any(|m| m == member) {
-            let has = if bond.members.is_empty() { "none".to_owned() } else { bond.members.join(", ") };
-            return Err(format!("no such member: {member}; the members of bond {name} are {has}"));
-        }
+        self.check_member(name, member)?;
         let changed = self.runtime.can_activate(name, member)?;
         if changed {
             self.actions.push(Action::SetActiveMember { bond: name.to_owned(), member: member.to_owned() });
         }
         Ok(Reply::Text(if changed { "done" } else { "no change" }.to_owned()))
+    }
+
+    /// Enables or disables a member by hand.
+    pub(super) fn switch_member(&mut self, name: &str, member: &str, enable: bool) -> Result<Reply, Problem> {
+        self.check_member(name, member)?;
+        self.runtime.can_switch_member(name, member, enable)?;
+        let (bond, member) = (name.to_owned(), member.to_owned());
+        let (action, said) = if enable {
+            (Action::EnableMember { bond, member }, "enabled")
+        } else {
+            (Action::DisableMember { bond, member }, "disabled")
+        };
+        self.actions.push(action);
+        Ok(Reply::Text(said.to_owned()))
+    }
+
+    fn check_member(&self, name: &str, member: &str) -> Result<(), Problem> {
+        let bond = self.running_bond(name)?;
+        if bond.members.iter().any(|m| m == member) {
+            return Ok(());
+        }
+        let has = if bond.members.is_empty() { "none".to_owned() } else { bond.members.join(", ") };
+        Err(format!("no such member: {member}; the members of bond {name} are {has}"))
     }
 
     /// Linux allows a primary that is not a member yet; it is more often a mistake.

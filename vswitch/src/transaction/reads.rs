@@ -1,8 +1,8 @@
 //! Commands that only look.
 
-use super::reply::{FdbTable, PortKind, ShowBridge, ShowInterface, ShowPort, ShowReply};
-use super::{Action, Draft, Problem, Reply};
-use crate::model::{Bridge, Port, Vlan};
+use super::reply::{PortKind, ShowBridge, ShowInterface, ShowPort, ShowReply};
+use super::{Draft, Problem, Reply};
+use crate::model::{Bridge, Port, Vlan, VlanList};
 
 impl Draft<'_> {
     pub(super) fn show(&self) -> ShowReply {
@@ -46,40 +46,6 @@ impl Draft<'_> {
         ShowInterface { name: name.to_owned(), error }
     }
 
-    pub(super) fn fdb_show(&self, bridges: &[String]) -> Result<Reply, Problem> {
-        let all: Vec<String>;
-        let bridges = if bridges.is_empty() {
-            all = self.model.bridges.keys().cloned().collect();
-            &all
-        } else {
-            bridges
-        };
-        let table = |bridge: &String| {
-            self.check_running_bridge(bridge)?;
-            Ok(FdbTable { bridge: bridge.clone(), entries: self.runtime.fdb(bridge) })
-        };
-        Ok(Reply::Fdb(bridges.iter().map(table).collect::<Result<_, Problem>>()?))
-    }
-
-    pub(super) fn fdb_flush(&mut self, bridge: Option<&str>) -> Result<Reply, Problem> {
-        let bridges = match bridge {
-            Some(bridge) => {
-                self.check_running_bridge(bridge)?;
-                vec![bridge.to_owned()]
-            }
-            None => self.model.bridges.keys().cloned().collect(),
-        };
-        self.actions.extend(bridges.into_iter().map(|bridge| Action::FlushFdb { bridge }));
-        Ok(Reply::Text("table successfully flushed".to_owned()))
-    }
-
-    fn check_running_bridge(&self, name: &str) -> Result<(), Problem> {
-        if self.model.bridges.contains_key(name) {
-            return Ok(());
-        }
-        Err(format!("no such bridge: {name}"))
-    }
-
     pub(super) fn counters_show(&self, devices: &[String]) -> Result<Reply, Problem> {
         let all = self.runtime.counters();
         if let Some(unknown) = devices.iter().find(|name| all.iter().all(|c| c.device != **name)) {
@@ -91,10 +57,14 @@ impl Draft<'_> {
 }
 
 fn show_port(name: &str, vlan: &Vlan, kind: PortKind) -> ShowPort {
+    let parts = vlan.parts();
+    let vlans = |list: Option<VlanList>| list.map(|list| list.iter().collect()).unwrap_or_default();
     ShowPort {
         name: name.to_owned(),
-        tag: vlan.tag(),
-        trunks: vlan.trunks().map(|list| list.iter().collect()).unwrap_or_default(),
+        vlan_mode: vlan.mode().name().to_owned(),
+        tag: parts.tag,
+        trunks: vlans(parts.trunks),
+        cvlans: vlans(parts.cvlans),
         kind,
         options: Default::default(),
         interfaces: Vec::new(),

@@ -29,6 +29,16 @@ pub enum Reply {
     BondList(Vec<BondSummary>),
     /// `counters/show`.
     Counters(Vec<DeviceCounters>),
+    /// `bond/show --proc`.
+    Proc(Vec<ProcText>),
+    /// `bond/explain`.
+    Explanations(Vec<BondExplanation>),
+    /// `bond/hash`.
+    Hash(FrameHash),
+    /// `fdb/stats-show`.
+    FdbStats(Vec<FdbStats>),
+    /// `trace`.
+    Trace(TraceReply),
 }
 
 /// The whole configuration.
@@ -63,10 +73,14 @@ pub struct ShowBridge {
 pub struct ShowPort {
     /// Its name.
     pub name: String,
-    /// The VLAN of an access port.
+    /// `access`, `trunk`, `native-tagged`, `native-untagged` or `dot1q-tunnel`.
+    pub vlan_mode: String,
+    /// The VLAN of an access port or tunnel, or the native VLAN.
     pub tag: Option<u16>,
     /// The VLANs of a trunk that does not carry all; empty otherwise.
     pub trunks: Vec<u16>,
+    /// The customer VLANs of a tunnel that does not carry all; empty otherwise.
+    pub cvlans: Vec<u16>,
     /// What the port is: `internal`, `device` or `bond`.
     pub kind: PortKind,
     /// A bond's options that differ from the defaults.
@@ -115,8 +129,11 @@ pub struct FdbRow {
     /// The address.
     #[serde(with = "mac_text")]
     pub mac: MacAddr,
-    /// Seconds since it was last heard.
+    /// Seconds since it was last heard; 0 if it was entered by hand.
     pub age: u64,
+    /// It was entered by hand.
+    #[serde(rename = "static")]
+    pub is_static: bool,
 }
 
 /// A bond as it runs.
@@ -179,6 +196,94 @@ pub struct MemberStatus {
     /// Its own address, if it was ever seen.
     #[serde(with = "mac_text::option")]
     pub mac: Option<MacAddr>,
+    /// It was disabled by hand.
+    pub disabled: bool,
+    /// Its option `prio`.
+    pub prio: i32,
+    /// How many of the bond's hash buckets it has, in modes that have some.
+    pub buckets: Option<u32>,
+}
+
+/// A bond as Linux's bonding driver would tell of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ProcText {
+    /// The bond.
+    pub name: String,
+    /// What /proc/net/bonding/NAME would hold.
+    pub text: String,
+}
+
+/// Why a bond works as it does.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BondExplanation {
+    /// The bond.
+    pub name: String,
+    /// About the whole bond, in one sentence.
+    pub summary: String,
+    /// Members in joining order.
+    pub members: Vec<MemberExplanation>,
+}
+
+/// Why a member carries traffic or does not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MemberExplanation {
+    /// The member.
+    pub name: String,
+    /// One sentence each, the weightiest first.
+    pub reasons: Vec<String>,
+}
+
+/// A frame's transmit hash in a bond.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FrameHash {
+    /// The hash, before it is reduced to a bucket.
+    pub hash: u32,
+    /// Name of the hash policy.
+    pub policy: String,
+    /// The bucket, from 0.
+    pub bucket: Option<u32>,
+    /// The member that has the bucket now.
+    pub member: Option<String>,
+}
+
+/// Counters of one FDB, since the bridge was added or they were cleared.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FdbStats {
+    /// The bridge.
+    pub bridge: String,
+    /// Entries now, static ones included.
+    pub current: u64,
+    /// Most entries.
+    pub maximum: u64,
+    /// Entries that were made by hand.
+    pub statics: u64,
+    /// Addresses learned.
+    pub learned: u64,
+    /// Addresses that aged out.
+    pub expired: u64,
+    /// Addresses that made room for others.
+    pub evicted: u64,
+    /// Addresses that moved to another port.
+    pub moved: u64,
+    /// Addresses that were not learned because the table, or what the port may have of it, was full.
+    pub refused: u64,
+}
+
+/// What would be done with a frame.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TraceReply {
+    /// `forward` (by one port), `flood` (by several) or `drop`.
+    pub verdict: String,
+    /// The devices by which it would leave, in this order.
+    pub egress: Vec<String>,
+    /// The transmit hash, before it is reduced to a bucket, if a bond's member was chosen by it.
+    pub hash: Option<u32>,
+    /// Why it would be dropped: a word as in the counters.
+    pub drop_reason: Option<String>,
+    /// The VLAN in which it would be forwarded, 0 for untagged.
+    pub vlan: Option<u16>,
+    /// What is decided one after the other, in plain words.
+    pub steps: Vec<String>,
 }
 
 /// A line of `bond/list`.

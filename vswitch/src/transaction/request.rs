@@ -159,6 +159,9 @@ pub enum Request {
         /// Of this bond; of all if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bond: Option<String>,
+        /// As the text that Linux has in /proc/net/bonding.
+        #[serde(default, skip_serializing_if = "is_false")]
+        proc: bool,
     },
     /// Bonds with their modes and members.
     #[serde(rename = "bond/list")]
@@ -170,6 +173,83 @@ pub enum Request {
         bond: String,
         /// The member.
         member: String,
+    },
+    /// Enters a MAC address by hand.
+    #[serde(rename = "fdb/add")]
+    FdbAdd {
+        /// The bridge.
+        bridge: String,
+        /// The port or bond behind which it is; the bridge's name for the internal port.
+        port: String,
+        /// The VLAN, a number 0..=4094; 0 for untagged frames.
+        vlan: String,
+        /// The address.
+        mac: String,
+    },
+    /// Takes out a MAC address that was entered by hand.
+    #[serde(rename = "fdb/del")]
+    FdbDel {
+        /// The bridge.
+        bridge: String,
+        /// The VLAN, a number 0..=4094.
+        vlan: String,
+        /// The address.
+        mac: String,
+    },
+    /// Counters of FDBs.
+    #[serde(rename = "fdb/stats-show")]
+    FdbStatsShow {
+        /// Of this bridge; of all if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bridge: Option<String>,
+    },
+    /// Sets the counters of FDBs back to 0.
+    #[serde(rename = "fdb/stats-clear")]
+    FdbStatsClear {
+        /// Of this bridge; of all if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bridge: Option<String>,
+    },
+    /// Lets a member carry traffic again that was disabled by hand.
+    #[serde(rename = "bond/enable-member")]
+    BondEnableMember {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+    },
+    /// Takes a member out of use, until it is enabled or the daemon starts again.
+    #[serde(rename = "bond/disable-member")]
+    BondDisableMember {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+    },
+    /// Why each member carries traffic or not.
+    #[serde(rename = "bond/explain")]
+    BondExplain {
+        /// Of this bond; of all if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bond: Option<String>,
+    },
+    /// The hash of a frame, and the member by which it would leave.
+    #[serde(rename = "bond/hash")]
+    BondHash {
+        /// The bond.
+        bond: String,
+        /// The frame's octets in hexadecimal, from the destination address on.
+        frame: String,
+    },
+    /// What would be done with a frame, and why.
+    #[serde(rename = "trace")]
+    Trace {
+        /// The bridge.
+        bridge: String,
+        /// The device on which the frame arrives: a plain port, a bond's member, or the bridge's name.
+        in_port: String,
+        /// The frame's octets in hexadecimal, from the destination address on.
+        frame: String,
     },
     /// Frames, octets and drops by device.
     #[serde(rename = "counters/show")]

@@ -2,7 +2,7 @@
 
 use forwarding::mac::MacAddr;
 
-use super::reply::{BondStatus, DeviceCounters, FdbRow};
+use super::reply::{BondExplanation, BondStatus, DeviceCounters, FdbRow, FdbStats, FrameHash, TraceReply};
 
 /// A network device of the host, as far as it matters for taking it into the switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,16 @@ pub struct DeviceFacts {
     pub kind: Option<String>,
     /// The kernel's bridge, bond or team that holds it.
     pub master: Option<String>,
+    /// The kernel's number for it.
+    pub ifindex: u32,
+    /// Its address; zero if it has no Ethernet address.
+    pub mac: MacAddr,
+    /// Longest layer-3 packet in octets.
+    pub mtu: u32,
+    /// It is set up (IFF_UP).
+    pub admin_up: bool,
+    /// It is set up and has a link.
+    pub carrier: bool,
 }
 
 /// What a link carries (ARPHRD_*).
@@ -48,6 +58,33 @@ pub trait Runtime {
     /// # Errors
     /// Why it can't.
     fn can_activate(&self, bond: &str, member: &str) -> Result<bool, String>;
+
+    /// Whether a member of a running bond can be enabled (`enable`) or disabled by hand now.
+    ///
+    /// # Errors
+    /// Why it can't.
+    fn can_switch_member(&self, bond: &str, member: &str, enable: bool) -> Result<(), String>;
+
+    /// Why a running bond works as it does; `None` if it does not run yet.
+    fn explain(&self, bond: &str) -> Option<BondExplanation>;
+
+    /// What Linux's /proc/net/bonding would tell of a running bond; `None` if it does not run yet.
+    fn proc_text(&self, bond: &str) -> Option<String>;
+
+    /// The transmit hash of a frame in a running bond. `frame` is at least an Ethernet header.
+    ///
+    /// # Errors
+    /// The bond does not hash, or does not run.
+    fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String>;
+
+    /// Counters of a running bridge's FDB; `None` if it does not run yet.
+    fn fdb_stats(&self, bridge: &str) -> Option<FdbStats>;
+
+    /// What would be done with a frame that arrives on a device of a bridge. `frame` is at least an Ethernet header.
+    ///
+    /// # Errors
+    /// The device is not in use.
+    fn trace(&self, bridge: &str, device: &str, frame: &[u8]) -> Result<TraceReply, String>;
 
     /// The daemon's version.
     fn version(&self) -> String;

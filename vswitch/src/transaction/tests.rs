@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use forwarding::mac::MacAddr;
 
-use super::reply::{BondStatus, DeviceCounters, FdbRow, MemberStatus};
+use super::reply::{
+    BondExplanation, BondStatus, DeviceCounters, FdbRow, FdbStats, FrameHash, MemberExplanation,
+    MemberStatus, TraceReply,
+};
 use super::*;
 use crate::cli::{self, Invocation};
 
 mod atomic;
 mod errors;
+mod fdb;
+mod frames;
 mod random;
 mod settings;
 
@@ -29,6 +34,11 @@ impl FakeRuntime {
             link_type,
             kind: kind.map(str::to_owned),
             master: master.map(str::to_owned),
+            ifindex: 7,
+            mac: MacAddr([2, 0, 0, 0, 5, 7]),
+            mtu: 1500,
+            admin_up: true,
+            carrier: false,
         };
         let ethernet = |kind, master| facts(kind, master, LinkType::Ethernet);
         let mut devices: BTreeMap<_, _> = (1..10).map(|n| (format!("e{n}"), ethernet(None, None))).collect();
@@ -105,6 +115,53 @@ impl Runtime for FakeRuntime {
             return Err("cannot make disabled member active".into());
         }
         Ok(bond.active.as_deref() != Some(member))
+    }
+
+    fn can_switch_member(&self, bond: &str, member: &str, _enable: bool) -> Result<(), String> {
+        let bond = self.bonds.get(bond).ok_or("bond is new")?;
+        let found = bond.members.iter().any(|m| m.name == member);
+        found.then_some(()).ok_or("member is new".into())
+    }
+
+    fn explain(&self, bond: &str) -> Option<BondExplanation> {
+        let bond = self.bonds.get(bond)?;
+        let reasons = |member: &MemberStatus| match &bond.active {
+            Some(active) if *active == member.name => {
+                vec!["carries all traffic: it is the active member".into()]
+            }
+            _ => vec!["standby: another member is active".into(), "its link is up".into()],
+        };
+        let explained =
+            |member: &MemberStatus| MemberExplanation { name: member.name.clone(), reasons: reasons(member) };
+        let members = bond.members.iter().map(explained).collect();
+        Some(BondExplanation { name: bond.name.clone(), summary: "the bond has carrier".into(), members })
+    }
+
+    fn proc_text(&self, bond: &str) -> Option<String> {
+        let bond = self.bonds.get(bond)?;
+        Some(format!("Ethernet Channel Bonding Driver: v6.1\n\nBonding Mode: {}\n", bond.mode))
+    }
+
+    fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String> {
+        let bond = self.bonds.get(bond).ok_or("bond is new")?;
+        let (hash, policy) = (0x1234_0000 + frame.len() as u32, "layer2".to_owned());
+        Ok(FrameHash { hash, policy, bucket: Some(0), member: bond.active.clone() })
+    }
+
+    fn fdb_stats(&self, bridge: &str) -> Option<FdbStats> {
+        let (bridge, maximum) = (bridge.to_owned(), 8192);
+        Some(FdbStats { bridge, current: 2, maximum, statics: 1, learned: 7, ..FdbStats::default() })
+    }
+
+    fn trace(&self, bridge: &str, device: &str, frame: &[u8]) -> Result<TraceReply, String> {
+        Ok(TraceReply {
+            verdict: "forward".into(),
+            egress: vec!["e1".into()],
+            hash: Some(0xdead_beef),
+            drop_reason: None,
+            vlan: Some(10),
+            steps: vec![format!("{} octets on {device} of {bridge}", frame.len()), "to e1".into()],
+        })
     }
 
     fn version(&self) -> String {

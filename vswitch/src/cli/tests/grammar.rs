@@ -11,7 +11,7 @@ fn setting(name: &str, key: Option<&str>, value: &str) -> Setting {
 fn options_of_the_call() {
     let plain = run("list-br");
     assert_eq!(
-        (plain.format, plain.timeout, plain.rundir, plain.dry_run),
+        (plain.format, plain.reach.timeout, plain.reach.rundir, plain.dry_run),
         (Format::Table, None, None, false)
     );
     for line in [
@@ -22,12 +22,12 @@ fn options_of_the_call() {
     ] {
         let run = run(line);
         assert_eq!(
-            (run.format, run.timeout, run.dry_run),
+            (run.format, run.reach.timeout, run.dry_run),
             (Format::Json, Some(Duration::from_secs(5)), true)
         );
-        assert_eq!(run.rundir, Some("/x".into()), "{line}");
+        assert_eq!(run.reach.rundir, Some("/x".into()), "{line}");
     }
-    assert_eq!(run("-t 0 list-br").timeout, None);
+    assert_eq!(run("-t 0 list-br").reach.timeout, None);
 }
 
 #[test]
@@ -114,12 +114,68 @@ fn every_command_parses_with_its_least_arguments() {
         "fdb/show a b",
         "fdb/flush",
         "fdb/flush a",
+        "fdb/add a b 1 c",
+        "fdb/del a 1 c",
+        "fdb/stats-show",
+        "fdb/stats-clear a",
+        "bond/explain",
+        "bond/enable-member a b",
+        "bond/disable-member a b",
+        "bond/hash a ff",
+        "--proc bond/show",
+        "trace a b ff ff",
         "counters/show",
         "counters/show a b",
         "version",
     ] {
         assert_eq!(run(line).requests.len(), 1, "{line}");
     }
+}
+
+#[test]
+fn waiting_for_a_daemon() {
+    assert!(!run("list-br").reach.retry);
+    assert!(run("--retry -t 5 list-br").reach.retry);
+}
+
+#[test]
+fn monitor() {
+    let monitor = |line: &str| match parse(&words(line)) {
+        Ok(Invocation::Monitor(monitor)) => monitor,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(monitor("monitor"), Monitor { reach: Reach::default(), count: None });
+    for line in [
+        "monitor --count 3",
+        "monitor --count=3",
+        "--count=3 monitor",
+        "-- --count=3 monitor",
+        "--retry -- monitor --count 3",
+    ] {
+        assert_eq!(monitor(line).count, Some(3), "{line}");
+    }
+    assert_eq!(monitor("--retry -t 5 --rundir=/x monitor").reach.rundir, Some("/x".into()));
+    for (line, expected) in [
+        ("monitor -- list-br", "'monitor' can't be joined with other commands; usage: monitor [--count=N]"),
+        ("list-br -- monitor", "'monitor' can't be joined with other commands; usage: monitor [--count=N]"),
+        ("monitor --count", "--count needs a number from 1; usage: monitor [--count=N]"),
+        ("monitor --count=0", "--count needs a number from 1; usage: monitor [--count=N]"),
+        ("monitor br0", "'monitor' command has no 'br0' option or argument; usage: monitor [--count=N]"),
+        ("--count=1 list-br", "'list-br' command has no '--count=1' option; usage: list-br"),
+        ("--count=1 list-commands", "'list-commands' command has no '--count' option; usage: list-commands"),
+    ] {
+        assert_eq!(usage_error(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn the_list_of_commands_is_sorted_and_complete() {
+    let Ok(Invocation::Print(text)) = parse(&words("list-commands")) else { panic!("no list") };
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("The available commands are:"));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), verbs::ALL.len() + 2);
+    assert!(lines.contains(&"  monitor [--count=N]") && lines.contains(&"  [--may-exist] add-br BRIDGE"));
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn switch() -> Switch {
         vlan,
         mac: MacAddr([2, 0, 0, 0, 9, last]),
         age,
+        is_static: false,
     };
     switch.runtime.fdb.insert("br0".into(), vec![row("tap0", 10, 1, 5), row("bond0", 0, 2, 299)]);
     switch.runtime.counters = vec![DeviceCounters {
@@ -117,8 +118,8 @@ bond0     0  02:00:00:00:09:02  299
     );
     assert_eq!(
         json(&mut switch, "fdb/show br0"),
-        "{\"br0\":[{\"age\":5,\"mac\":\"02:00:00:00:09:01\",\"port\":\"tap0\",\"vlan\":10},\
-         {\"age\":299,\"mac\":\"02:00:00:00:09:02\",\"port\":\"bond0\",\"vlan\":0}]}\n"
+        "{\"br0\":[{\"age\":5,\"mac\":\"02:00:00:00:09:01\",\"port\":\"tap0\",\"static\":false,\"vlan\":10},\
+         {\"age\":299,\"mac\":\"02:00:00:00:09:02\",\"port\":\"bond0\",\"static\":false,\"vlan\":0}]}\n"
     );
     assert_eq!(switch.text("fdb/flush"), "table successfully flushed\n");
 }
@@ -201,4 +202,85 @@ e1 of bond0 on br0
     assert_eq!(switch.text("counters/show e1"), expected);
     let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "counters/show")).unwrap();
     assert_eq!(value["e1"]["drops"]["runt"], 1);
+}
+
+#[test]
+fn static_entries_have_no_age() {
+    let mut switch = switch();
+    switch.runtime.fdb.get_mut("br0").unwrap()[0].is_static = true;
+    assert!(switch.text("fdb/show br0").contains(" tap0    10  02:00:00:00:09:01  static\n"));
+}
+
+#[test]
+fn fdb_stats() {
+    let mut switch = switch();
+    let expected = "\
+Statistics for bridge \"br0\":
+  Current/maximum MAC entries in the table: 2/8192
+  Current static MAC entries in the table : 1
+  Total number of learned MAC entries     : 7
+  Total number of expired MAC entries     : 0
+  Total number of evicted MAC entries     : 0
+  Total number of port moved MAC entries  : 0
+  Total number of refused MAC entries     : 0
+";
+    assert_eq!(switch.text("fdb/stats-show br0"), expected);
+    let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "fdb/stats-show")).unwrap();
+    assert_eq!(value["br1"]["learned"], 7);
+}
+
+#[test]
+fn explanations_and_the_text_of_linux() {
+    let mut switch = switch();
+    let expected = "\
+---- bond0 ----
+the bond has carrier
+member e2:
+  carries all traffic: it is the active member
+member e1:
+  standby: another member is active
+  its link is up
+
+";
+    assert_eq!(switch.text("bond/explain bond0"), expected);
+    let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "bond/explain")).unwrap();
+    assert_eq!(value["bond0"]["members"][1]["reasons"][1], "its link is up");
+    let proc = "Ethernet Channel Bonding Driver: v6.1\n\nBonding Mode: active-backup\n";
+    assert_eq!(switch.text("--proc bond/show bond0"), proc);
+    switch.call("add-bond br1 bond1").unwrap();
+    assert_eq!(switch.text("--proc bond/show"), format!("---- bond0 ----\n{proc}---- bond1 ----\n{proc}"));
+    let value: serde_json::Value =
+        serde_json::from_str(&json(&mut switch, "--proc bond/show bond0")).unwrap();
+    assert_eq!(value["bond0"], proc);
+}
+
+#[test]
+fn trace_and_hash() {
+    let mut switch = switch();
+    let frame = "ffffffffffff0200000000010800";
+    assert_eq!(
+        switch.text(&format!("trace br0 tap0 {frame}")),
+        " 1. 14 octets on tap0 of br0\n 2. to e1\nverdict: forward\negress: e1\n"
+    );
+    let value: serde_json::Value =
+        serde_json::from_str(&json(&mut switch, &format!("trace br0 tap0 {frame}"))).unwrap();
+    assert_eq!(value["verdict"], "forward");
+    assert_eq!(value["egress"], serde_json::json!(["e1"]));
+    assert_eq!(value["hash"], 0xdead_beef_u32);
+    assert_eq!(value["drop_reason"], serde_json::Value::Null);
+    assert_eq!(
+        switch.text(&format!("bond/hash bond0 {frame}")),
+        "hash: 0x1234000e (layer2)\nbucket: 0\nmember: e2\n"
+    );
+}
+
+#[test]
+fn what_is_unusual_about_a_member() {
+    let mut switch = switch();
+    let e2 = &mut switch.runtime.bonds.get_mut("bond0").unwrap().members[0];
+    (e2.disabled, e2.prio, e2.buckets) = (true, -3, Some(128));
+    let text = switch.text("bond/show");
+    for line in ["  disabled by hand (bond/enable-member)", "  prio: -3", "  hash buckets: 128"] {
+        assert!(text.lines().any(|found| found == line), "{text}");
+    }
 }

@@ -237,3 +237,109 @@ proptest! {
         prop_assert_eq!(answers(&mut connection).len(), calls);
     }
 }
+
+fn monitor() -> Vec<u8> {
+    let mut message = serde_json::to_vec(&json!({ "method": "io.vswitch.Monitor", "more": true })).unwrap();
+    message.push(0);
+    message
+}
+
+#[test]
+fn events_are_pushed_to_those_who_asked() {
+    let mut other = Connection::new();
+    other.push_event(&json!({ "type": "link" }));
+    assert_eq!(other.output(), b"");
+    assert!(!other.is_monitor());
+
+    let mut connection = Connection::new();
+    connection.feed(&monitor());
+    assert_eq!(connection.next_call(), None);
+    assert!(connection.is_monitor());
+    connection.push_event(&json!({ "type": "link", "n": 1 }));
+    connection.push_event(&json!({ "type": "link", "n": 2 }));
+    let told = answers(&mut connection);
+    assert!(told.iter().all(|answer| answer.continues && answer.error.is_none()));
+    let parameters: Vec<_> = told.into_iter().map(|answer| answer.parameters).collect();
+    let expected = [
+        json!({}),
+        json!({ "event": { "type": "link", "n": 1 } }),
+        json!({ "event": { "type": "link", "n": 2 } }),
+    ];
+    assert_eq!(parameters, expected);
+    connection.feed(&list_bridges());
+    assert_eq!(connection.next_call(), None, "a monitor calls nothing else");
+    assert!(connection.wants_read(), "but its end is noticed");
+    connection.push_event(&json!({}));
+    connection.feed(&[]);
+    assert_eq!(connection.next_call(), None);
+    assert!(connection.is_finished(), "although it has not read everything");
+    connection.push_event(&json!({}));
+}
+
+#[test]
+fn a_reader_that_is_too_slow_loses_events_and_is_told() {
+    let mut connection = Connection::new();
+    connection.feed(&monitor());
+    assert_eq!(connection.next_call(), None);
+    let event = |n: u64| json!({ "type": "test", "n": n, "filler": "x".repeat(1000) });
+    for n in 0..5000 {
+        connection.push_event(&event(n));
+        assert!(connection.output().len() <= connection::MAX_EVENTS);
+    }
+    let mut seen = Vec::new();
+    let mut read = |connection: &mut Connection| {
+        let told = answers(connection).into_iter().map(|answer| answer.parameters);
+        let told: Vec<_> = told.filter(|p| p.get("event").is_some()).collect();
+        seen.extend(
+            told.iter().map(|p| (p["event"]["n"].as_u64().unwrap(), p.get("lost").and_then(Value::as_u64))),
+        );
+    };
+    read(&mut connection);
+    connection.push_event(&event(5000));
+    connection.push_event(&event(5001));
+    read(&mut connection);
+    let kept = seen.len() as u64 - 2;
+    assert!((900..1100).contains(&kept), "{kept}");
+    assert!(seen[..kept as usize].iter().zip(0..).all(|(seen, n)| *seen == (n, None)), "in order");
+    assert_eq!(seen[kept as usize..], [(5000, Some(5000 - kept)), (5001, None)]);
+}
+
+#[test]
+fn an_event_that_never_fits_is_lost() {
+    let mut connection = Connection::new();
+    connection.feed(&monitor());
+    assert_eq!(connection.next_call(), None);
+    connection.push_event(&json!("x".repeat(2 << 20)));
+    connection.push_event(&json!(1));
+    assert_eq!(answers(&mut connection)[1].parameters, json!({ "event": 1, "lost": 1 }));
+}
+
+#[test]
+fn events_do_not_disturb_a_message_that_is_half_written() {
+    let mut connection = Connection::new();
+    connection.feed(&monitor());
+    assert_eq!(connection.next_call(), None);
+    connection.push_event(&json!("first"));
+    let mut written = connection.output()[..7].to_vec();
+    connection.wrote(7);
+    connection.push_event(&json!("second"));
+    written.extend_from_slice(connection.output());
+    let texts: Vec<Value> = written
+        .split(|b| *b == 0)
+        .filter(|t| !t.is_empty())
+        .map(|t| serde_json::from_slice(t).unwrap())
+        .collect();
+    assert_eq!(texts[1]["parameters"]["event"], "first");
+    assert_eq!(texts[2]["parameters"]["event"], "second");
+}
+
+#[test]
+fn monitor_is_called_with_more_and_nothing_else() {
+    assert_eq!(error_of(&call("io.vswitch.Monitor", json!({}))).0, "org.varlink.service.ExpectedMore");
+    let mut message = serde_json::to_vec(
+        &json!({ "method": "io.vswitch.Monitor", "more": true, "parameters": { "x": 1 } }),
+    )
+    .unwrap();
+    message.push(0);
+    assert_eq!(error_of(&message).0, "org.varlink.service.InvalidParameter");
+}

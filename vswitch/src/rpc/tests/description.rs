@@ -35,8 +35,10 @@ fn replies_are_described() {
     check("type Interface (", json(&interface), true);
     let port = ShowPort {
         name: "e1".into(),
+        vlan_mode: String::new(),
         tag: None,
         trunks: vec![],
+        cvlans: vec![],
         kind: PortKind::Device,
         options: Default::default(),
         interfaces: vec![interface],
@@ -53,7 +55,7 @@ fn replies_are_described() {
     check("type Bridge (", json(&bridge), true);
     let show = ShowReply { bridges: vec![], version: String::new() };
     check("type Configuration (", json(&show), true);
-    let row = FdbRow { port: String::new(), vlan: 0, mac: bridge.mac, age: 0 };
+    let row = FdbRow { port: String::new(), vlan: 0, mac: bridge.mac, age: 0, is_static: true };
     check("type FdbEntry (", json(row), true);
     check("type FdbTable (", json(FdbTable { bridge: String::new(), entries: vec![] }), true);
     check("type BondStatus (", json(BondStatus::default()), true);
@@ -72,7 +74,18 @@ fn replies_are_described() {
         Reply::Bonds(vec![]),
         Reply::BondList(vec![]),
         Reply::Counters(vec![]),
+        Reply::Proc(vec![]),
+        Reply::Explanations(vec![]),
+        Reply::Hash(FrameHash::default()),
+        Reply::FdbStats(vec![]),
+        Reply::Trace(TraceReply::default()),
     ];
+    check("type ProcText (", json(ProcText::default()), true);
+    check("type BondExplanation (", json(BondExplanation::default()), true);
+    check("type MemberExplanation (", json(MemberExplanation::default()), true);
+    check("type FrameHash (", json(FrameHash::default()), true);
+    check("type FdbStats (", json(FdbStats::default()), true);
+    check("type Trace (", json(TraceReply::default()), true);
     assert_eq!(fields("type Reply (").len(), kinds.len());
     kinds.into_iter().for_each(|kind| check("type Reply (", json(kind), false));
 }
@@ -83,7 +96,8 @@ fn requests_are_described() {
         -- --may-exist add-port a b tag=1 -- --if-exists del-port a b -- list-ports a \
         -- --may-exist add-bond a b c tag=1 -- --may-exist add-bond-iface a b -- --if-exists del-bond-iface a b \
         -- list-ifaces a -- port-to-br a -- iface-to-br a -- show -- --if-exists set a b c:d=e -- fdb/show a \
-        -- fdb/flush a -- bond/show a -- bond/list -- bond/set-active-member a b -- counters/show a -- version";
+        -- fdb/flush a -- bond/show a -- bond/list -- bond/set-active-member a b -- counters/show a -- version \
+        -- --proc bond/show -- trace a b ff -- fdb/add a b 1 c -- bond/explain a -- bond/hash a ff";
     let words: Vec<String> = lines.split_whitespace().map(str::to_owned).collect();
     let Ok(crate::cli::Invocation::Run(run)) = crate::cli::parse(&words) else { panic!("{lines}") };
     let mut used = std::collections::BTreeSet::new();
@@ -97,6 +111,12 @@ fn requests_are_described() {
     }
     assert_eq!(used.len(), fields("type Request (").len(), "{used:?}");
     check("method Transact(", json(Transact { requests: vec![], dry_run: true }), false);
+}
+
+#[test]
+fn events_are_described() {
+    let monitored = Monitored { event: Some(json(1)), lost: Some(1) };
+    check("method Monitor() -> (", json(monitored), true);
 }
 
 #[test]

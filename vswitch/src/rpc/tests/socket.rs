@@ -4,6 +4,14 @@ use super::*;
 
 const SOON: Duration = Duration::from_secs(10);
 
+fn within(timeout: Duration) -> Patience {
+    Patience { timeout: Some(timeout), retry: false }
+}
+
+fn soon() -> Patience {
+    within(SOON)
+}
+
 /// Tells the serving thread to stop, whatever becomes of the test.
 struct Stop<'a>(&'a AtomicBool);
 
@@ -63,11 +71,11 @@ fn calls_and_errors_over_a_socket() {
             });
         });
         let _stop = Stop(&stop);
-        let done = transact(&path, Some(SOON), &request()).unwrap();
+        let done = transact(&path, soon(), &request()).unwrap();
         assert_eq!(done.warnings, ["careful"]);
         assert!(matches!(&done.replies[..], [Reply::Names(names)] if names.len() == 100_000));
         let show = Transact { requests: vec![Request::Show {}], dry_run: true };
-        match transact(&path, None, &show).unwrap_err() {
+        match transact(&path, Patience::default(), &show).unwrap_err() {
             ClientError::Refused { name, index: Some(0), message } => {
                 assert_eq!(
                     (name.as_str(), message.as_str()),
@@ -127,12 +135,12 @@ fn nobody_listens() {
     let directory = tempfile::tempdir().unwrap();
     let path = socket_path(directory.path());
     let start = Instant::now();
-    let error = transact(&path, None, &request()).unwrap_err();
+    let error = transact(&path, Patience::default(), &request()).unwrap_err();
     assert!(matches!(error, ClientError::NotRunning { .. }));
     let text = error.to_string();
     assert!(text.contains(&path.display().to_string()) && text.contains("No such file"), "{text}");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let text = transact(&path, Some(SOON), &request()).unwrap_err().to_string();
+    let text = transact(&path, soon(), &request()).unwrap_err().to_string();
     assert!(text.contains("Connection refused"), "{text}");
     assert!(start.elapsed() < SOON, "at once");
 }
@@ -146,7 +154,7 @@ fn a_daemon_that_does_not_answer() {
     // A big call, which does not fit into the socket's buffer, and a small one.
     for bridges in [vec![], vec!["x".repeat(1 << 20)]] {
         let call = Transact { requests: vec![Request::FdbShow { bridges }], dry_run: false };
-        let error = transact(&path, Some(timeout), &call).unwrap_err();
+        let error = transact(&path, within(timeout), &call).unwrap_err();
         assert!(matches!(error, ClientError::Timeout { timeout: t, .. } if t == timeout), "{error}");
     }
 }
@@ -160,7 +168,7 @@ fn a_full_queue_of_clients_is_not_waited_for_longer_than_the_timeout() {
     rustix::net::bind(&socket, &rustix::net::SocketAddrUnix::new(&path).unwrap()).unwrap();
     rustix::net::listen(&socket, 0).unwrap();
     let _first = UnixStream::connect(&path).unwrap();
-    let error = transact(&path, Some(Duration::from_millis(50)), &request()).unwrap_err();
+    let error = transact(&path, within(Duration::from_millis(50)), &request()).unwrap_err();
     assert!(matches!(error, ClientError::Timeout { .. }), "{error}");
 }
 
@@ -179,7 +187,7 @@ fn a_daemon_that_hangs_up_or_talks_nonsense() {
                 let _ = stream.read(&mut chunk).unwrap();
                 stream.write_all(said).unwrap();
             });
-            let error = transact(&path, Some(SOON), &request()).unwrap_err().to_string();
+            let error = transact(&path, soon(), &request()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         });
     }
@@ -191,4 +199,101 @@ fn a_directory_with_too_long_a_name() {
     let rundir = directory.path().join("x".repeat(110));
     let error = Listener::bind(&rundir).unwrap_err().to_string();
     assert!(error.starts_with("can't bind the socket"), "{error}");
+}
+
+#[test]
+fn a_daemon_that_starts_later_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let rundir = directory.path().join("run");
+    let path = socket_path(&rundir);
+    let stop = AtomicBool::new(false);
+    let (told, started) = std::sync::mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // Not before the client has tried and found nobody.
+            let timeout = Duration::from_millis(1);
+            let error = transact(&path, within(timeout), &request()).unwrap_err();
+            assert!(matches!(error, ClientError::NotRunning { .. }), "{error}");
+            let patience = Patience { timeout: Some(Duration::from_millis(30)), retry: true };
+            let error = transact(&path, patience, &request()).unwrap_err();
+            assert!(matches!(error, ClientError::Timeout { .. }), "{error}");
+            told.send(()).unwrap();
+            let listener = Listener::bind(&rundir).unwrap();
+            serve(&listener, &stop, |_| names());
+        });
+        let _stop = Stop(&stop);
+        started.recv_timeout(SOON).unwrap();
+        let patience = Patience { timeout: Some(SOON), retry: true };
+        assert_eq!(transact(&path, patience, &request()).unwrap(), names().unwrap());
+    });
+}
+
+#[test]
+fn events_over_a_socket_until_it_is_enough() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = Listener::bind(directory.path()).unwrap();
+    let path = socket_path(directory.path());
+    thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            let end = Instant::now() + SOON;
+            let mut accepted = loop {
+                match listener.accept().unwrap() {
+                    Some(accepted) => break accepted,
+                    None => assert!(Instant::now() < end),
+                }
+            };
+            accepted.stream.set_nonblocking(false).unwrap();
+            let mut chunk = [0; 1024];
+            while !accepted.connection.is_monitor() {
+                let count = accepted.stream.read(&mut chunk).unwrap();
+                accepted.connection.feed(&chunk[..count]);
+                assert_eq!(accepted.connection.next_call(), None);
+            }
+            for n in 0..3 {
+                accepted.connection.push_event(&json!({ "n": n }));
+            }
+            accepted.stream.write_all(accepted.connection.output()).unwrap();
+            let count = accepted.stream.read(&mut chunk).unwrap();
+            assert_eq!(count, 0, "it hangs up");
+        });
+        let mut seen = Vec::new();
+        monitor(&path, soon(), |event, lost| {
+            seen.push((event["n"].as_u64(), lost));
+            seen.len() < 2
+        })
+        .unwrap();
+        assert_eq!(seen, [(Some(0), 0), (Some(1), 0)]);
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn a_monitor_that_is_not_answered_or_is_refused() {
+    for (said, expected) in [
+        (
+            &b"{\"error\":\"io.vswitch.PermissionDenied\",\"parameters\":{\"message\":\"go away\"}}\0"[..],
+            "go away",
+        ),
+        (b"{\"continues\":true,\"parameters\":{}}\0", "lost the connection"),
+        (b"{\"parameters\":{}}\0", "no more events"),
+        (b"", "lost the connection"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = socket_path(directory.path());
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 1024]).unwrap();
+                stream.write_all(said).unwrap();
+            });
+            let error = monitor(&path, soon(), |_, _| true).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        });
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = socket_path(directory.path());
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let error = monitor(&path, within(Duration::from_millis(50)), |_, _| true).unwrap_err();
+    assert!(matches!(error, ClientError::Timeout { .. }), "{error}");
 }

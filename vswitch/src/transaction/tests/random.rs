@@ -11,6 +11,15 @@ fn name() -> impl Strategy<Value = String> {
     proptest::sample::select(NAMES).prop_map(str::to_owned)
 }
 
+fn vlan() -> impl Strategy<Value = String> {
+    proptest::sample::select(vec!["0", "10", "5", "4095", "x"]).prop_map(str::to_owned)
+}
+
+fn mac() -> impl Strategy<Value = String> {
+    proptest::sample::select(vec!["02:00:00:00:00:01", "02:00:00:00:00:02", "01:00:5e:00:00:01", "x"])
+        .prop_map(str::to_owned)
+}
+
 fn setting() -> impl Strategy<Value = Setting> {
     let texts = [
         "tag=10",
@@ -69,7 +78,15 @@ fn request() -> impl Strategy<Value = Request> {
         1 => (name(), name()).prop_map(|(bond, member)| Request::BondSetActiveMember { bond, member }),
         1 => Just(Request::Show {}),
         1 => name().prop_map(|bridge| Request::ListIfaces { bridge }),
-        1 => some_name().prop_map(|bond| Request::BondShow { bond }),
+        1 => (some_name(), flag()).prop_map(|(bond, proc)| Request::BondShow { bond, proc }),
+        3 => (name(), name(), vlan(), mac()).prop_map(|(bridge, port, vlan, mac)| {
+            Request::FdbAdd { bridge, port, vlan, mac }
+        }),
+        1 => (name(), vlan(), mac()).prop_map(|(bridge, vlan, mac)| Request::FdbDel { bridge, vlan, mac }),
+        1 => (name(), name()).prop_map(|(bond, member)| Request::BondDisableMember { bond, member }),
+        1 => (name(), name()).prop_map(|(bridge, in_port)| {
+            Request::Trace { bridge, in_port, frame: "02".repeat(14) }
+        }),
         1 => some_name().prop_map(|bridge| Request::FdbFlush { bridge }),
         1 => Just(Request::BondList {}),
     ]

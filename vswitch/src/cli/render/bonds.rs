@@ -1,0 +1,104 @@
+//! Bonds and their members.
+
+use super::line;
+use crate::transaction::reply::{BondExplanation, BondStatus, BondSummary, MemberStatus, ProcText};
+
+pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
+    line(out, format_args!("---- {} ----", bond.name));
+    line(out, format_args!("bridge: {}", bond.bridge));
+    line(out, format_args!("bond_mode: {}", bond.mode));
+    for (name, value) in &bond.options {
+        let printed_elsewhere = matches!(name.as_str(), "mode" | "updelay" | "downdelay" | "primary");
+        if !printed_elsewhere {
+            line(out, format_args!("{name}: {value}"));
+        }
+    }
+    line(out, format_args!("updelay: {} ms", bond.updelay));
+    line(out, format_args!("downdelay: {} ms", bond.downdelay));
+    line(out, "lacp_status: off");
+    match &bond.primary {
+        None => line(out, "active-backup primary: <none>"),
+        Some(name) if bond.members.iter().any(|member| member.name == *name) => {
+            line(out, format_args!("active-backup primary: {name}"));
+        }
+        Some(name) => line(out, format_args!("active-backup primary: {name} (no such member)")),
+    }
+    line(out, format_args!("carrier: {}", if bond.carrier { "up" } else { "down" }));
+    line(out, format_args!("mac: {}", bond.mac.map_or("none".to_owned(), |mac| mac.to_string())));
+    let active = bond.members.iter().find(|member| Some(&member.name) == bond.active.as_ref());
+    let active_mac = active.and_then(|member| member.mac).unwrap_or_default();
+    let active_name = bond.active.as_deref().unwrap_or("none");
+    line(out, format_args!("active member mac: {active_mac}({active_name})"));
+    if let Some(cause) = &bond.active_cause {
+        let ago = bond.active_age.map(|ms| format!(" {} ms ago", ms)).unwrap_or_default();
+        line(out, format_args!("active member changes: {}, last{ago}: {cause}", bond.active_changes));
+    }
+    let mut members: Vec<_> = bond.members.iter().collect();
+    members.sort_by(|a, b| a.name.cmp(&b.name));
+    for member in members {
+        line(out, "");
+        member_text(out, member, bond.active.as_ref() == Some(&member.name));
+    }
+    line(out, "");
+}
+
+fn member_text(out: &mut String, member: &MemberStatus, active: bool) {
+    let state = if member.enabled { "enabled" } else { "disabled" };
+    line(out, format_args!("member {}: {state}", member.name));
+    if active {
+        line(out, "  active member");
+    }
+    if member.disabled {
+        line(out, "  disabled by hand (bond/enable-member)");
+    }
+    if let Some(left) = member.delay_left {
+        let delay = if member.enabled { "downdelay" } else { "updelay" };
+        line(out, format_args!("  {delay} expires in {left} ms"));
+    }
+    line(out, format_args!("  may_enable: {}", member.may_enable));
+    let missing = if member.present { "" } else { " (no such device)" };
+    line(out, format_args!("  link: {}{missing}", member.link));
+    line(out, format_args!("  link failures: {}", member.link_failures));
+    let duplex = match member.full_duplex {
+        Some(true) => ", full duplex",
+        Some(false) => ", half duplex",
+        None => "",
+    };
+    match member.speed {
+        Some(speed) => line(out, format_args!("  speed: {speed} Mb/s{duplex}")),
+        None => line(out, format_args!("  speed: unknown{duplex}")),
+    }
+    if let Some(mac) = member.mac {
+        line(out, format_args!("  mac: {mac}"));
+    }
+    if member.prio != 0 {
+        line(out, format_args!("  prio: {}", member.prio));
+    }
+    if let Some(buckets) = member.buckets {
+        line(out, format_args!("  hash buckets: {buckets}"));
+    }
+}
+
+pub(super) fn bond_list_text(out: &mut String, bonds: &[BondSummary]) {
+    line(out, "bond\ttype\trecircID\tmembers");
+    for bond in bonds {
+        line(out, format_args!("{}\t{}\t0\t{}", bond.name, bond.mode, bond.members.join(", ")));
+    }
+}
+
+pub(super) fn proc_text(out: &mut String, proc: &ProcText, heading: bool) {
+    if heading {
+        line(out, format_args!("---- {} ----", proc.name));
+    }
+    out.push_str(&proc.text);
+}
+
+pub(super) fn explanation_text(out: &mut String, bond: &BondExplanation) {
+    line(out, format_args!("---- {} ----", bond.name));
+    line(out, &bond.summary);
+    for member in &bond.members {
+        line(out, format_args!("member {}:", member.name));
+        member.reasons.iter().for_each(|reason| line(out, format_args!("  {reason}")));
+    }
+    line(out, "");
+}
