@@ -9,6 +9,7 @@
 //! - [`switch`]: what runs now, brought into line with the model
 //! - [`neighbours`]: the guests' IP addresses, as heard
 //! - [`announcer`]: learning frames after a failover
+//! - [`events`]: what `vsctl monitor` shows
 //! - [`control`]: the control thread's loop
 //! - [`cli`], [`rpc`]: vsctl's grammar and the way from it to the daemon
 //! - [`settings`]: the daemon's own settings
@@ -19,6 +20,7 @@ pub mod control;
 pub mod counters;
 pub mod datapath;
 pub mod device;
+pub mod events;
 pub mod model;
 pub mod neighbours;
 pub mod netlink;

@@ -1,0 +1,171 @@
+//! What `vsctl monitor` shows, one JSON object an event: `time`, `monotonic_ms`, `event`, and the fields of that kind.
+//! docs/operations.md describes them; fields are added, never renamed.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bond_port::BondEvent;
+use forwarding::mac::MacAddr;
+use serde::{Deserialize, Serialize};
+
+use crate::model::mac_text;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Wall clock, UTC, RFC 3339 with milliseconds: `2026-01-31T23:59:59.999Z`.
+    pub time: String,
+    /// Milliseconds since the daemon's start, by a clock that is never set.
+    pub monotonic_ms: u64,
+    /// What it was.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// The kinds of events. On the wire `event` names the kind, in snake case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A device of the switch came, went, or changed.
+    Link {
+        /// Its name.
+        device: String,
+        /// Its port: itself, or a bond.
+        port: String,
+        /// There is such a device.
+        present: bool,
+        /// The operator wants it up.
+        admin_up: bool,
+        /// It has a carrier.
+        carrier: bool,
+    },
+    /// A bond's opinion of a member's link changed.
+    Member {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+        /// `up`, `going down`, `down` or `going back`.
+        from: String,
+        /// The same.
+        to: String,
+        /// Milliseconds of the updelay or downdelay that now runs; 0 if none does.
+        delay_ms: u64,
+        /// Speed in Mb/s, if known.
+        speed: Option<u32>,
+        /// Duplex, if known.
+        full_duplex: Option<bool>,
+    },
+    /// Another member is active, or none.
+    Active {
+        /// The bond.
+        bond: String,
+        /// Before.
+        old: Option<String>,
+        /// Now.
+        new: Option<String>,
+        /// Why, as a word ([`bond_port::ActiveCause::label`]).
+        cause: String,
+    },
+    /// A bond got or lost its carrier.
+    Carrier {
+        /// The bond.
+        bond: String,
+        /// Whether it has one now.
+        up: bool,
+    },
+    /// A MAC address was heard on another port than before.
+    MacMoved {
+        /// The bridge.
+        bridge: String,
+        /// VLAN, 0 for untagged.
+        vlan: u16,
+        /// The address.
+        #[serde(with = "mac_text")]
+        mac: MacAddr,
+        /// Port before.
+        from: String,
+        /// Port now.
+        to: String,
+    },
+    /// A transaction changed the configuration and is in force.
+    Config {
+        /// How many commands it had.
+        commands: usize,
+    },
+    /// Addresses behind the bridge's other ports are being announced through a bond.
+    Announce {
+        /// The bond.
+        bond: String,
+        /// The member by which the frames leave.
+        member: String,
+        /// How many MAC addresses, each VLAN counted.
+        macs: usize,
+    },
+}
+
+impl Event {
+    /// An event at this moment: `now` since the daemon's start, `wall` on the wall clock.
+    pub fn new(now: Duration, wall: SystemTime, kind: EventKind) -> Self {
+        let monotonic_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        Self { time: rfc3339(wall), monotonic_ms, kind }
+    }
+}
+
+impl EventKind {
+    /// The event of a bond; `None` for an order to announce, which is an event when it is carried out.
+    pub fn of_bond(bond: &str, event: &BondEvent) -> Option<Self> {
+        let bond = bond.to_owned();
+        Some(match event {
+            BondEvent::MemberLink { member, from, to, delay, speed_mbps, full_duplex, device: _ } => {
+                Self::Member {
+                    bond,
+                    member: member.clone(),
+                    from: from.to_string(),
+                    to: to.to_string(),
+                    delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                    speed: *speed_mbps,
+                    full_duplex: *full_duplex,
+                }
+            }
+            BondEvent::ActiveChanged { old, new, cause } => {
+                Self::Active { bond, old: old.clone(), new: new.clone(), cause: cause.label().to_owned() }
+            }
+            BondEvent::CarrierChanged(up) => Self::Carrier { bond, up: *up },
+            BondEvent::Announce { .. } => return None,
+        })
+    }
+}
+
+/// RFC 3339, UTC, milliseconds cut off. Moments before 1970 are 1970.
+fn rfc3339(wall: SystemTime) -> String {
+    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+}
+
+/// The Gregorian date so many days after 1970-01-01.
+fn date(mut days: u64) -> (u64, u64, u64) {
+    const DAYS_IN_400_YEARS: u64 = 146_097;
+    let mut year = 1970 + days / DAYS_IN_400_YEARS * 400;
+    days %= DAYS_IN_400_YEARS;
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    (year, month, days + 1)
+}

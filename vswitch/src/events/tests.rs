@@ -1,0 +1,113 @@
+use bond_port::{ActiveCause, LinkState};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn moment(seconds: u64, millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(millis)
+}
+
+fn on_the_wire(kind: EventKind) -> Value {
+    let event = Event::new(Duration::from_micros(12_345_678), moment(1_000_000_000, 7), kind);
+    let value = serde_json::to_value(&event).unwrap();
+    assert_eq!(serde_json::from_value::<Event>(value.clone()).unwrap(), event);
+    assert!(!serde_json::to_string(&event).unwrap().contains('\n'));
+    value
+}
+
+#[test]
+fn every_kind_as_json() {
+    let text = str::to_owned;
+    for (kind, expected) in [
+        (
+            EventKind::Link {
+                device: text("eth1"),
+                port: text("bond0"),
+                present: true,
+                admin_up: true,
+                carrier: false,
+            },
+            json!({"event": "link", "device": "eth1", "port": "bond0", "present": true, "admin_up": true, "carrier": false}),
+        ),
+        (
+            EventKind::MacMoved {
+                bridge: text("br0"),
+                vlan: 10,
+                mac: "02:00:00:00:00:0a".parse().unwrap(),
+                from: text("tap0"),
+                to: text("bond0"),
+            },
+            json!({"event": "mac_moved", "bridge": "br0", "vlan": 10, "mac": "02:00:00:00:00:0a", "from": "tap0", "to": "bond0"}),
+        ),
+        (EventKind::Config { commands: 3 }, json!({"event": "config", "commands": 3})),
+        (
+            EventKind::Announce { bond: text("bond0"), member: text("eth2"), macs: 8000 },
+            json!({"event": "announce", "bond": "bond0", "member": "eth2", "macs": 8000}),
+        ),
+    ] {
+        let mut expected = expected;
+        expected["time"] = "2001-09-09T01:46:40.007Z".into();
+        expected["monotonic_ms"] = 12_345.into();
+        assert_eq!(on_the_wire(kind), expected);
+    }
+}
+
+#[test]
+fn events_of_bonds() {
+    let member = BondEvent::MemberLink {
+        member: "eth1".to_owned(),
+        device: None,
+        from: LinkState::Up,
+        to: LinkState::GoingDown,
+        delay: Duration::from_millis(200),
+        speed_mbps: Some(10_000),
+        full_duplex: None,
+    };
+    let active =
+        BondEvent::ActiveChanged { old: Some("eth1".to_owned()), new: None, cause: ActiveCause::MemberDown };
+    for (event, expected) in [
+        (
+            member,
+            json!({"event": "member", "bond": "b", "member": "eth1", "from": "up", "to": "going down", "delay_ms": 200,
+                "speed": 10_000, "full_duplex": null}),
+        ),
+        (active, json!({"event": "active", "bond": "b", "old": "eth1", "new": null, "cause": "member_down"})),
+        (BondEvent::CarrierChanged(false), json!({"event": "carrier", "bond": "b", "up": false})),
+    ] {
+        let mut value = on_the_wire(EventKind::of_bond("b", &event).unwrap());
+        for common in ["time", "monotonic_ms"] {
+            value.as_object_mut().unwrap().remove(common).unwrap();
+        }
+        assert_eq!(value, expected);
+    }
+    let announce = BondEvent::Announce { member: forwarding::ids::DeviceId(1) };
+    assert_eq!(EventKind::of_bond("b", &announce), None);
+}
+
+#[test]
+fn known_dates() {
+    // Seconds from `date -u -d ... +%s`.
+    for (seconds, expected) in [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (951_782_400, "2000-02-29T00:00:00.000Z"),
+        (1_709_251_199, "2024-02-29T23:59:59.000Z"),
+        (1_735_689_599, "2024-12-31T23:59:59.000Z"),
+        (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        (13_574_563_200, "2400-02-29T00:00:00.000Z"),
+    ] {
+        assert_eq!(rfc3339(moment(seconds, 0)), expected);
+    }
+    assert_eq!(rfc3339(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000Z");
+}
+
+proptest! {
+    #[test]
+    fn each_day_follows_the_one_before(days in 0..1_000_000_u64) {
+        let ((year, month, day), next) = (date(days), date(days + 1));
+        let follows = [(year, month, day + 1), (year, month + 1, 1), (year + 1, 1, 1)];
+        prop_assert!(follows.contains(&next), "{next:?} after {:?}", (year, month, day));
+        prop_assert!(next != (year + 1, 1, 1) || (month, day) == (12, 31));
+        prop_assert!((1..=12).contains(&month) && (1..=31).contains(&day));
+    }
+}
