@@ -13,12 +13,19 @@
 //! - [`topology`]: guests, host, upstream switch and remote, wired up
 //! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
 //! - [`probe`]: numbered datagrams that show what an event cost
+//! - [`crowd`]: hundreds of ports with bare interfaces at the other end
 //! - [`packets`]: raw frames in and out, counted by tag
+//! - [`wire`]: ARP, ND and UDP frames, and recognising announcements
+//! - [`capture`]: whole frames as they arrive, with their time
+//! - [`rpc`]: the daemon's socket without `vsctl`
+//! - [`random`]: choices that a seed repeats
 //! - [`pktgen`]: small frames as fast as they go
 //! - [`tcp`]: a paced TCP stream of our own, and `iperf3`
 //! - [`ping_pong`]: round-trip times
 //! - [`testing`]: what tests share: skipping aloud, waiting with a deadline
 
+pub mod capture;
+pub mod crowd;
 pub mod netfilter;
 pub mod netns;
 pub mod packets;
@@ -26,8 +33,11 @@ pub mod ping_pong;
 pub mod pktgen;
 pub mod probe;
 pub mod process;
+pub mod random;
+pub mod rpc;
 pub mod switch;
 pub mod sys;
 pub mod tcp;
 pub mod testing;
 pub mod topology;
+pub mod wire;

@@ -83,6 +83,13 @@ impl Namespace {
         self.run(&format!("ip {line}")).map(drop)
     }
 
+    /// Runs many `ip` commands inside with one program start: for hundreds of interfaces.
+    pub fn ip_batch(&self, lines: &[String]) -> Result<()> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), lines.join("\n") + "\n")?;
+        self.run(&format!("ip -batch {}", file.path().display())).map(drop)
+    }
+
     /// Runs `ip -j` inside and parses what it prints.
     pub fn ip_json(&self, line: &str) -> Result<Value> {
         let text = self.run(&format!("ip -j {line}"))?;

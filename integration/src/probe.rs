@@ -96,6 +96,8 @@ pub struct Direction {
     pub reordered: u64,
     /// The longest time without an arrival, in milliseconds; the spacing if nothing was lost.
     pub longest_gap_ms: f64,
+    /// The longest time from a sending to its arrival, in milliseconds. The sender's own lateness is no part of it.
+    pub longest_delay_ms: f64,
 }
 
 /// What was lost from one mark to the next.
@@ -134,6 +136,16 @@ impl Report {
     /// Datagrams received more than once, in all flows together.
     pub fn duplicates(&self) -> u64 {
         self.flows.iter().map(|flow| flow.duplicates).sum()
+    }
+
+    /// Datagrams overtaken by later ones of their flow, in all flows together.
+    pub fn reordered(&self) -> u64 {
+        self.flows.iter().map(|flow| flow.reordered).sum()
+    }
+
+    /// The longest delay of any datagram, in milliseconds.
+    pub fn longest_delay_ms(&self) -> f64 {
+        self.flows.iter().map(|flow| flow.longest_delay_ms).fold(0.0, f64::max)
     }
 }
 
@@ -207,6 +219,7 @@ impl Flow {
     fn send(&mut self) {
         let mut payload = [0; PAYLOAD];
         payload[..8].copy_from_slice(&self.ledger.sent().to_be_bytes());
+        payload[8..16].copy_from_slice(&(sys::realtime().as_nanos() as u64).to_be_bytes());
         // A datagram that the sender's own kernel refuses never reached the wire. It counts as lost all the same: the
         // guest lost it.
         let _ = self.from.send(&payload);
@@ -220,7 +233,8 @@ impl Flow {
             match sys::receive_timestamped(&self.to, &mut payload) {
                 Ok((PAYLOAD, at)) => {
                     let number = u64::from_be_bytes(payload[..8].try_into()?);
-                    self.ledger.note_received(number, at);
+                    let sent = u64::from_be_bytes(payload[8..16].try_into()?);
+                    self.ledger.note_received(number, Duration::from_nanos(sent), at);
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
@@ -277,6 +291,7 @@ struct Ledger {
     highest: Option<u64>,
     last_arrival: Option<Duration>,
     longest_gap: Duration,
+    longest_delay: Duration,
 }
 
 impl Ledger {
@@ -288,7 +303,7 @@ impl Ledger {
         self.arrivals.push(0);
     }
 
-    fn note_received(&mut self, number: u64, at: Duration) {
+    fn note_received(&mut self, number: u64, sent: Duration, at: Duration) {
         let Some(arrivals) = self.arrivals.get_mut(number as usize) else { return };
         if *arrivals > 0 {
             self.duplicates += 1;
@@ -298,6 +313,7 @@ impl Ledger {
         }
         *arrivals = arrivals.saturating_add(1);
         self.highest = self.highest.max(Some(number));
+        self.longest_delay = self.longest_delay.max(at.saturating_sub(sent));
         if let Some(last) = self.last_arrival {
             self.longest_gap = self.longest_gap.max(at.saturating_sub(last));
         }
@@ -329,6 +345,7 @@ impl Ledger {
             duplicates: self.duplicates,
             reordered: self.reordered,
             longest_gap_ms: self.longest_gap.max(tail).as_secs_f64() * 1e3,
+            longest_delay_ms: self.longest_delay.as_secs_f64() * 1e3,
         }
     }
 }
@@ -342,15 +359,22 @@ mod tests {
     fn ledger(sent: usize, arrivals: &[(u64, u32)]) -> Ledger {
         let mut ledger = Ledger::default();
         (0..sent).for_each(|_| ledger.note_sent());
-        arrivals.iter().for_each(|(number, at)| ledger.note_received(*number, MS * *at));
+        arrivals.iter().for_each(|(number, at)| ledger.note_received(*number, MS * *number as u32, MS * *at));
         ledger
     }
 
     #[test]
     fn every_fate_of_a_datagram_is_told_apart() {
         let seen = ledger(6, &[(0, 0), (2, 2), (1, 3), (1, 4), (4, 9)]).direction(MS);
-        let expected =
-            Direction { sent: 6, received: 4, lost: 2, duplicates: 1, reordered: 1, longest_gap_ms: 5.0 };
+        let expected = Direction {
+            sent: 6,
+            received: 4,
+            lost: 2,
+            duplicates: 1,
+            reordered: 1,
+            longest_gap_ms: 5.0,
+            longest_delay_ms: 5.0,
+        };
         assert_eq!(seen, expected);
     }
 

@@ -8,10 +8,19 @@ use std::time::Duration;
 
 /// Time since boot, of the clock that [`sleep_until`] uses.
 pub fn monotonic() -> Duration {
+    now(libc::CLOCK_MONOTONIC)
+}
+
+/// Time since the Unix epoch, of the clock that stamps received frames.
+pub fn realtime() -> Duration {
+    now(libc::CLOCK_REALTIME)
+}
+
+fn now(clock: libc::clockid_t) -> Duration {
     // SAFETY: an all-zero timespec is valid, and the call fills it.
     let mut now: libc::timespec = unsafe { zeroed() };
-    // SAFETY: `now` outlives the call. CLOCK_MONOTONIC always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    // SAFETY: `now` outlives the call. Both clocks always exist.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
@@ -77,6 +86,10 @@ pub struct Frame {
     pub bytes: Vec<u8>,
     /// The tag control information of that tag, if there was one.
     pub tci: Option<u16>,
+    /// The tag's protocol, 0x8100 or 0x88a8, if there was one.
+    pub tpid: Option<u16>,
+    /// When the kernel received it: time since the Unix epoch, as [`realtime`].
+    pub at: Duration,
 }
 
 /// A raw packet socket on one interface, promiscuous and non-blocking, that does not see what is sent from it.
@@ -98,6 +111,7 @@ impl PacketSocket {
         // SAFETY: the call above returned a new descriptor that nobody else owns.
         let socket = Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } };
         enlarge_receive_buffer(&socket.fd, 8 << 20)?;
+        enable_timestamps(&socket.fd)?;
         socket.set(libc::PACKET_AUXDATA, &1_i32)?;
         socket.set(libc::PACKET_IGNORE_OUTGOING, &1_i32)?;
         let promiscuous = libc::packet_mreq {
@@ -157,9 +171,14 @@ impl PacketSocket {
         };
         let aux: Option<libc::tpacket_auxdata> =
             control_data(&message, libc::SOL_PACKET, libc::PACKET_AUXDATA);
-        let tci =
-            aux.filter(|aux| aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0).map(|aux| aux.tp_vlan_tci);
-        Ok(Some(Frame { bytes: buffer[..length.min(buffer.len())].to_vec(), tci }))
+        let stamp: Option<libc::timespec> = control_data(&message, libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS);
+        let tag = aux.filter(|aux| aux.tp_status & libc::TP_STATUS_VLAN_VALID != 0);
+        Ok(Some(Frame {
+            bytes: buffer[..length.min(buffer.len())].to_vec(),
+            tci: tag.map(|aux| aux.tp_vlan_tci),
+            tpid: tag.map(|aux| aux.tp_vlan_tpid),
+            at: stamp.map_or_else(realtime, |stamp| Duration::new(stamp.tv_sec as u64, stamp.tv_nsec as u32)),
+        }))
     }
 
     fn set<T: Copy>(&self, name: i32, value: &T) -> io::Result<()> {

@@ -80,6 +80,17 @@ pub fn tun_problem() -> Option<String> {
     Some(format!("needs /dev/net/tun: {error}"))
 }
 
+/// A number from the environment, for running a bounded test at full length.
+pub fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The middle one of some numbers, which it sorts; 0 if there are none.
+pub fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or_default()
+}
+
 /// Says aloud that the running test can't run and why: on standard error, past cargo's capture, and in the file that
 /// `VSWITCH_SKIP_LOG` names.
 pub fn skip(reason: &str) {

@@ -1,7 +1,7 @@
 //! Our own switch: `vswitchd` with a run directory and a state file of its own, spoken to with `vsctl`.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,9 +118,7 @@ impl Vswitch {
 
     /// Runs `vsctl` and returns how it ended.
     pub fn try_vsctl(&self, line: &str) -> Result<Finished> {
-        let mut command = process::command(binary("vsctl")?, Some(Arc::clone(&self.net)));
-        self.environment(&mut command);
-        process::finish(command.args(line.split_whitespace()), process::COMMAND_DEADLINE)
+        process::finish(&mut self.vsctl_command(line)?, process::COMMAND_DEADLINE)
     }
 
     /// Runs `vsctl -f json` and parses the answer.
@@ -171,12 +169,36 @@ impl Vswitch {
         self.directory.path().join("state.toml")
     }
 
+    /// Where the daemon listens.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("run/vswitchd.sock")
+    }
+
+    /// `vsctl` with these words, not yet started.
+    pub fn vsctl_command(&self, line: &str) -> Result<Command> {
+        let mut command = process::command(binary("vsctl")?, Some(Arc::clone(&self.net)));
+        self.environment(&mut command);
+        command.args(line.split_whitespace());
+        Ok(command)
+    }
+
+    /// What `fdb/show` lists of a bridge: `(address, VLAN, port)`.
+    pub fn fdb(&self, bridge: &str) -> Result<Vec<(String, u16, String)>> {
+        let answer = self.json(&format!("fdb/show {bridge}"))?;
+        let rows = answer[bridge].as_array().with_context(|| format!("unexpected answer: {answer}"))?;
+        let row = |row: &Value| {
+            let port = row["port"].as_str()?.to_owned();
+            Some((row["mac"].as_str()?.to_owned(), u16::try_from(row["vlan"].as_u64()?).ok()?, port))
+        };
+        rows.iter().map(row).collect::<Option<_>>().with_context(|| format!("unexpected answer: {answer}"))
+    }
+
     /// The last lines of its log.
     pub fn log_tail(&self, lines: usize) -> String {
         self.daemon.as_ref().map(|daemon| daemon.log_tail(lines)).unwrap_or_default()
     }
 
-    fn environment(&self, command: &mut std::process::Command) {
+    fn environment(&self, command: &mut Command) {
         // Variables of the harness are no settings of the switch.
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("VSWITCH_"))
