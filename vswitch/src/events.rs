@@ -58,6 +58,15 @@ pub enum EventKind {
         /// Duplex, if known.
         full_duplex: Option<bool>,
     },
+    /// A member was taken out of use by hand, or is no longer.
+    MemberDisabled {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+        /// Now.
+        disabled: bool,
+    },
     /// Another member is active, or none.
     Active {
         /// The bond.
@@ -134,6 +143,9 @@ impl EventKind {
                 Self::Active { bond, old: old.clone(), new: new.clone(), cause: cause.label().to_owned() }
             }
             BondEvent::CarrierChanged(up) => Self::Carrier { bond, up: *up },
+            BondEvent::MemberDisabled { member, disabled } => {
+                Self::MemberDisabled { bond, member: member.clone(), disabled: *disabled }
+            }
             BondEvent::Announce { .. } => return None,
         })
     }

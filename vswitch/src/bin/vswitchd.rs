@@ -58,7 +58,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         .context("can't start a worker thread")?;
     let mut switch = Switch::new(datapath, links, random::number());
     let prepared = switch.prepare_restored(model).map_err(anyhow::Error::msg)?;
-    switch.commit(epoch.elapsed(), prepared);
+    switch.commit(epoch.elapsed(), prepared, 0);
 
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

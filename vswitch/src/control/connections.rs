@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
+use crate::events::Event;
 use crate::rpc::connection::Connection;
 use crate::rpc::listener::Listener;
 use crate::rpc::message::Failure;
@@ -88,6 +89,25 @@ impl Connections {
             self.clients.remove(&id);
         }
         result.ok().flatten()
+    }
+
+    /// Whether any client wants to be told of events.
+    pub(super) fn anybody_watches(&self) -> bool {
+        self.clients.values().any(|client| client.connection.is_monitor())
+    }
+
+    /// The clients that want to be told of events.
+    pub(super) fn watchers(&self) -> Vec<ConnectionId> {
+        let watch = |(id, client): (&ConnectionId, &Client)| client.connection.is_monitor().then_some(*id);
+        self.clients.iter().filter_map(watch).collect()
+    }
+
+    /// Queues an event for every client that wants it. One that doesn't read loses events and is told how many.
+    pub(super) fn tell(&mut self, event: &Event) {
+        match serde_json::to_value(event) {
+            Ok(event) => self.clients.values_mut().for_each(|client| client.connection.push_event(&event)),
+            Err(error) => tracing::error!(%error, "an event can't be told"),
+        }
     }
 
     /// Answers a client's call. A client that has gone away is not answered.

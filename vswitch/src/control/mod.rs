@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use mio::unix::SourceFd;
@@ -19,6 +19,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use self::connections::Connections;
 use self::transactions::Transactions;
+use crate::events::Event;
 use crate::netlink::monitor::{LinkEvent, LinkMonitor};
 use crate::rpc::listener::Listener;
 use crate::saver::Saver;
@@ -121,6 +122,22 @@ impl Control {
                 self.switch.handle_timeout(now);
             }
             self.transactions.advance(now, &mut self.switch, &mut self.connections);
+            self.tell_events(now);
+        }
+    }
+
+    /// Tells those who watch what happened in this turn.
+    fn tell_events(&mut self, now: Duration) {
+        let events = self.switch.take_events();
+        if events.is_empty() || !self.connections.anybody_watches() {
+            return;
+        }
+        let wall = SystemTime::now();
+        for kind in events {
+            self.connections.tell(&Event::new(now, wall, kind));
+        }
+        for watcher in self.connections.watchers() {
+            self.transactions.drive(watcher, &mut self.connections);
         }
     }
 

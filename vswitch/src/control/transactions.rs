@@ -107,8 +107,9 @@ impl Transactions {
     ) {
         match (self.saving.take(), result) {
             (Some(saving), Ok(())) => {
-                switch.commit(now, saving.prepared);
-                tracing::info!(commands = saving.answer.transacted.replies.len(), "configuration changed");
+                let commands = saving.answer.transacted.replies.len();
+                switch.commit(now, saving.prepared, commands);
+                tracing::info!(commands, "configuration changed");
                 finish(now, switch, connections, saving.connection, saving.answer);
                 self.drive(saving.connection, connections);
             }
@@ -159,9 +160,12 @@ fn finish(
                 let flushed = switch.flush_fdb(bridge);
                 tracing::info!(bridge, flushed, "FDB flushed");
             }
-            Action::ClearFdbStats { .. } | Action::EnableMember { .. } | Action::DisableMember { .. } => {
-                let failure = Failure::not_applied("this switch can't do that yet");
-                return connections.answer(connection, Err(failure));
+            Action::ClearFdbStats { bridge } => switch.clear_fdb_stats(bridge),
+            Action::EnableMember { bond, member } | Action::DisableMember { bond, member } => {
+                let enable = matches!(action, Action::EnableMember { .. });
+                if let Err(message) = switch.switch_member(now, bond, member, enable) {
+                    return connections.answer(connection, Err(Failure::not_applied(&message)));
+                }
             }
         }
     }

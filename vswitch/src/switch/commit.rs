@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bond_port::{Bond, BondOptions};
+use bond_port::{Bond, BondOptions, MemberOptions};
 use forwarding::fdb::{Fdb, FdbConfig, Tick};
 use forwarding::ids::PortId;
 use forwarding::tables::FloodLists;
@@ -12,14 +12,15 @@ use forwarding::tables::FloodLists;
 use super::attached::{Attached, Opened};
 use super::roles::roles;
 use super::{Bridge, Port, Switch};
-use crate::model::{self, Model};
+use crate::events::EventKind;
+use crate::model::{self, Model, Statics};
 use crate::neighbours::Neighbours;
 
 /// A model whose devices are open, ready to be committed. Dropping it gives the devices back.
 #[derive(Debug)]
 pub struct Prepared {
     model: Model,
-    options: BTreeMap<String, BondOptions>,
+    options: BTreeMap<String, Options>,
     opened: Vec<Opened>,
 }
 
@@ -64,8 +65,9 @@ impl Switch {
         Ok(Prepared { model: next, options, opened })
     }
 
-    /// Makes the model the switch's own. When it returns, every worker forwards by it.
-    pub fn commit(&mut self, now: Duration, prepared: Prepared) {
+    /// Makes the model the switch's own. When it returns, every worker forwards by it. `commands` is how many commands
+    /// made it, 0 at start.
+    pub fn commit(&mut self, now: Duration, prepared: Prepared, commands: usize) {
         let Prepared { model, options, opened } = prepared;
         let before = std::mem::replace(&mut self.model, model);
         let mut stale = self.drop_ports(&before);
@@ -88,8 +90,10 @@ impl Switch {
                 bridge.neighbours.forget_port(port);
             }
         }
+        self.update_statics();
         released.into_iter().for_each(Attached::release);
         self.schedule_polling(now);
+        self.events.push(EventKind::Config { commands });
         self.settle(now);
     }
 
@@ -162,7 +166,14 @@ impl Switch {
                     let fdb = Arc::new(Fdb::new(config));
                     let flood = Arc::new(FloodLists::default());
                     // The model's limits keep the number of bridges below that of ports.
-                    let _ = self.bridges.insert(Bridge { name, fdb, flood, neighbours: Neighbours::default(), carrier: None });
+                    let _ = self.bridges.insert(Bridge {
+                        name,
+                        fdb,
+                        flood,
+                        neighbours: Neighbours::default(),
+                        statics: Statics::new(),
+                        carrier: None,
+                    });
                 }
             }
         }
@@ -171,7 +182,7 @@ impl Switch {
     fn add_ports(
         &mut self,
         now: Duration,
-        options: &BTreeMap<String, BondOptions>,
+        options: &BTreeMap<String, Options>,
         stale: &mut Vec<(u16, PortId)>,
     ) {
         let bridges: Vec<_> =
@@ -189,14 +200,14 @@ impl Switch {
                     }
                     continue;
                 }
-                let bond = bond.map(|wanted| new_bond(now, name, wanted, &options[name]));
+                let bond = bond.map(|wanted| new_bond(now, name, wanted, &options[name].bond));
                 let _ = self.ports.insert(Port { name: name.clone(), bridge, vlan, bond });
             }
         }
     }
 
     /// Brings bonds that existed before into line: members, then options, then what is known of the members' links.
-    fn update_bonds(&mut self, now: Duration, options: &BTreeMap<String, BondOptions>) {
+    fn update_bonds(&mut self, now: Duration, options: &BTreeMap<String, Options>) {
         let names: Vec<String> = options.keys().cloned().collect();
         for name in names {
             let Some((_, wanted)) = self.model.bond(&name) else { continue };
@@ -209,14 +220,37 @@ impl Switch {
             for new in members.iter().filter(|member| !known.contains(member)) {
                 let _ = bond.add_member(now, new);
             }
-            if *bond.options() != options[&name] {
-                let mode = (bond.options().mode != options[&name].mode)
-                    .then(|| plugins::balancer(options[&name].mode));
-                bond.reconfigure(now, options[&name].clone(), mode);
+            let wanted = &options[&name].bond;
+            if bond.options() != wanted {
+                let mode = (bond.options().mode != wanted.mode).then(|| plugins::balancer(wanted.mode));
+                bond.reconfigure(now, wanted.clone(), mode);
+            }
+            for (member, options) in &options[&name].members {
+                // A member of the model is one of the bond by now.
+                let _ = bond.set_member_options(now, member, options.clone());
             }
             for member in members {
                 self.report_member(now, &name, &member);
             }
+        }
+    }
+
+    /// Brings MACs entered by hand into line, after ports that are gone were cleaned up.
+    fn update_statics(&mut self) {
+        let ports: BTreeMap<String, u16> =
+            self.ports.iter().map(|(n, port)| (port.name.clone(), n)).collect();
+        for (_, bridge) in self.bridges.iter_mut() {
+            let Some(wanted) = self.model.bridges.get(&bridge.name) else { continue };
+            for (vlan, mac) in bridge.statics.keys().filter(|key| !wanted.statics.contains_key(key)) {
+                bridge.fdb.remove(*vlan, *mac);
+            }
+            for ((vlan, mac), port) in &wanted.statics {
+                let Some(number) = ports.get(port) else { continue };
+                if !bridge.fdb.add_static(*vlan, *mac, PortId(*number)) {
+                    tracing::warn!(bridge = bridge.name, vlan, %mac, "no room for a static FDB entry");
+                }
+            }
+            bridge.statics.clone_from(&wanted.statics);
         }
     }
 
@@ -253,12 +287,28 @@ impl Switch {
     }
 }
 
+/// The typed options of a bond.
+#[derive(Debug)]
+struct Options {
+    bond: BondOptions,
+    /// Of each member.
+    members: BTreeMap<String, MemberOptions>,
+}
+
 /// The typed options of every bond of a model.
-fn bond_options(model: &Model) -> Result<BTreeMap<String, BondOptions>, String> {
+fn bond_options(model: &Model) -> Result<BTreeMap<String, Options>, String> {
     let mut all = BTreeMap::new();
-    for (name, _, bond) in model.bridges.values().flat_map(model::Bridge::bonds) {
-        let options = bond.typed_options().map_err(|error| format!("bond {name}: {error}"))?;
-        all.insert(name.to_owned(), options);
+    for (name, _, wanted) in model.bridges.values().flat_map(model::Bridge::bonds) {
+        let bond = wanted.typed_options().map_err(|error| format!("bond {name}: {error}"))?;
+        let mut members = BTreeMap::new();
+        for member in &wanted.members {
+            let mut options = MemberOptions::default();
+            for (key, value) in wanted.member_options.get(member).into_iter().flatten() {
+                options.set(key, value).map_err(|error| format!("bond {name}: member {member}: {error}"))?;
+            }
+            members.insert(member.clone(), options);
+        }
+        all.insert(name.to_owned(), Options { bond, members });
     }
     Ok(all)
 }

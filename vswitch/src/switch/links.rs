@@ -8,6 +8,7 @@ use forwarding::ids::{DeviceId, PortId};
 use super::attached::Attached;
 use super::roles::{Role, roles};
 use super::{Bond, LINK_POLL, Switch};
+use crate::events::EventKind;
 use crate::netlink::ethtool::{self, LinkSpeed};
 use crate::netlink::link::{self, Link};
 use crate::netlink::monitor::LinkEvent;
@@ -88,8 +89,24 @@ impl Switch {
                 }
             }
         }
+        self.tell_link(&port, &link, true, before.as_ref());
         self.report_member(now, &port, &link.name);
         changed
+    }
+
+    /// Notes a device's news for those who watch, if its state is another than before.
+    fn tell_link(&mut self, port: &str, link: &Link, present: bool, before: Option<&Link>) {
+        let state = |link: &Link| (link.admin_up, link.carrier);
+        if present && before.is_some_and(|before| state(before) == state(link)) {
+            return;
+        }
+        self.events.push(EventKind::Link {
+            device: link.name.clone(),
+            port: port.to_owned(),
+            present,
+            admin_up: present && link.admin_up,
+            carrier: present && link.carrier,
+        });
     }
 
     fn link_deleted(&mut self, now: Duration, ifindex: u32) -> bool {
@@ -109,6 +126,7 @@ impl Switch {
         let port = attached.port.and_then(|id| self.ports.get(id.0)).map(|port| port.name.clone());
         attached.release();
         let Some(port) = port else { return true };
+        self.tell_link(&port, link, false, None);
         self.forget_macs_of_plain(&port);
         if let Some(bond) = self.bond_mut(&port) {
             bond.handle_link(now, name, None);

@@ -28,7 +28,8 @@ pub use self::status::Moment;
 use crate::announcer::{Announcer, Host};
 use crate::datapath::{Datapath, Snapshot};
 use crate::device::{TxBurst, TxFrame};
-use crate::model::Model;
+use crate::events::EventKind;
+use crate::model::{Model, Statics};
 use crate::neighbours::Neighbours;
 use crate::netlink::link::Link;
 
@@ -61,6 +62,8 @@ pub struct Switch {
     next_poll: Option<Duration>,
     /// Sum of the bonds' revisions in the published tables.
     published: u64,
+    /// What happened since [`Self::take_events`] was last called, for those who watch.
+    events: Vec<EventKind>,
     /// The model's hints changed since it was last saved.
     unsaved: bool,
     scratch: TxBurst,
@@ -73,6 +76,8 @@ struct Bridge {
     flood: Arc<FloodLists>,
     /// Which addresses the guests behind its ports have.
     neighbours: Neighbours,
+    /// MACs entered by hand, as they are in `fdb`.
+    statics: Statics,
     /// The carrier last given to the internal port.
     carrier: Option<bool>,
 }
@@ -103,6 +108,7 @@ impl Switch {
             sweep_part: 0,
             next_poll: None,
             published: 0,
+            events: Vec::new(),
             unsaved: false,
             scratch: TxBurst::new(),
         }
@@ -121,6 +127,11 @@ impl Switch {
     /// To be called when [`Self::model`] is handed to the disk.
     pub fn mark_saved(&mut self) {
         self.unsaved = false;
+    }
+
+    /// What happened since this was last called.
+    pub fn take_events(&mut self) -> Vec<EventKind> {
+        std::mem::take(&mut self.events)
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
@@ -180,6 +191,33 @@ impl Switch {
         Ok(changed)
     }
 
+    /// Takes a member into use again (`enable`), or out of use, by hand. When it returns, every worker forwards by it.
+    ///
+    /// # Errors
+    /// There is no such bond or member.
+    pub fn switch_member(
+        &mut self,
+        now: Duration,
+        bond: &str,
+        member: &str,
+        enable: bool,
+    ) -> Result<(), String> {
+        let found = self.bond_mut(bond).ok_or_else(|| format!("no bond named {bond}"))?;
+        let result =
+            if enable { found.enable_member(now, member) } else { found.disable_member(now, member) };
+        result.map_err(|error| error.to_string())?;
+        self.settle(now);
+        self.wait_applied();
+        Ok(())
+    }
+
+    /// Sets the counters of a bridge's FDB back to 0.
+    pub fn clear_fdb_stats(&self, bridge: &str) {
+        if let Some((_, bridge)) = self.bridges.iter().find(|(_, b)| b.name == bridge) {
+            bridge.fdb.clear_stats();
+        }
+    }
+
     /// Forgets what a bridge has learned; returns how many entries.
     pub fn flush_fdb(&self, bridge: &str) -> usize {
         self.bridges.iter().find(|(_, b)| b.name == bridge).map_or(0, |(_, bridge)| bridge.fdb.flush())
@@ -237,7 +275,14 @@ impl Switch {
             }
         }
         macs.retain(|(vlan, ..)| bond.vlan.contains(*vlan));
+        self.events.push(EventKind::Announce {
+            bond: bond.name.clone(),
+            member: self.devices.get(device.0).map_or_else(String::new, |a| a.name().to_owned()),
+            macs: macs.len(),
+        });
         let hosts = macs.into_iter().map(|(vlan, mac, port)| {
+            // The announcement may come back from the upstream switch, and is no news then.
+            bridge.fdb.lock(vlan, mac, tick);
             let addresses = bridge.neighbours.addresses(now, port, vlan, mac);
             Host::new(mac, bond.vlan.egress_tag(vlan, None), &addresses)
         });
@@ -249,7 +294,8 @@ impl Switch {
         let batch = self.announcer.poll_batch(now);
         let Some(first) = batch.first() else { return };
         let Some(attached) = self.devices.get(first.device.0) else { return };
-        let frames: Vec<_> = batch.iter().map(|announcement| (announcement.frame(), announcement.tag)).collect();
+        let frames: Vec<_> =
+            batch.iter().map(|announcement| (announcement.frame(), announcement.tag)).collect();
         let frames =
             frames.iter().map(|(bytes, tag)| TxFrame { bytes, tag: *tag, header: Default::default() });
         attached.slot.send(frames, &mut self.scratch);

@@ -11,7 +11,8 @@ use forwarding::tables::TransmitPlan;
 use super::Switch;
 use crate::random;
 use crate::transaction::reply::{
-    BondExplanation, BondStatus, DeviceCounters, FdbRow, FdbStats, FrameHash, MemberStatus, TraceReply,
+    BondExplanation, BondStatus, DeviceCounters, FdbRow, FdbStats, FrameHash, MemberExplanation,
+    MemberStatus, TraceReply,
 };
 use crate::transaction::{DeviceFacts, LinkType, Runtime};
 
@@ -145,16 +146,31 @@ impl Runtime for Moment<'_> {
         bond.can_activate(member).map_err(|error| error.to_string())
     }
 
-    fn can_switch_member(&self, _: &str, _: &str, _: bool) -> Result<(), String> {
-        Err("this switch can't enable and disable members by hand yet".to_owned())
+    fn can_switch_member(&self, bond: &str, member: &str, _: bool) -> Result<(), String> {
+        let Some(bond) = self.switch.bond(bond) else {
+            return Err(format!(
+                "{bond} does not run yet; enable or disable its members in a command of their own"
+            ));
+        };
+        match bond.member(member) {
+            Some(_) => Ok(()),
+            None => Err(format!("{member} is not a member of {}", bond.name())),
+        }
     }
 
-    fn explain(&self, _: &str) -> Option<BondExplanation> {
-        None
+    fn explain(&self, bond: &str) -> Option<BondExplanation> {
+        let explanation = self.switch.bond(bond)?.explain(self.now);
+        let members = explanation.members.into_iter();
+        Some(BondExplanation {
+            name: bond.to_owned(),
+            summary: explanation.summary,
+            members: members.map(|(name, reasons)| MemberExplanation { name, reasons }).collect(),
+        })
     }
 
-    fn proc_text(&self, _: &str) -> Option<String> {
-        None
+    fn proc_text(&self, bond: &str) -> Option<String> {
+        let system = rustix::system::uname();
+        Some(self.switch.bond(bond)?.proc_text(&system.release().to_string_lossy()))
     }
 
     fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String> {
@@ -183,7 +199,7 @@ impl Runtime for Moment<'_> {
             bridge: bridge.name.clone(),
             current: stats.entries as u64,
             maximum: stats.capacity as u64,
-            statics: 0,
+            statics: stats.statics as u64,
             learned: stats.learned,
             expired: stats.expired,
             evicted: stats.evicted,
