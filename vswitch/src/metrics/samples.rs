@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use forwarding::fdb::FdbStats;
+
 use crate::transaction::reply::{BondStatus, DeviceCounters};
 
 /// How a metric behaves.
@@ -67,6 +69,8 @@ metrics! {
         "How often the link of a member failed.";
     FDB_ENTRIES = Gauge "vswitch_fdb_entries" ["bridge"] "MAC addresses in the table of a bridge.";
     FDB_CAPACITY = Gauge "vswitch_fdb_capacity" ["bridge"] "Most MAC addresses in the table of a bridge.";
+    FDB_CHANGES = Counter "vswitch_fdb_changes_total" ["bridge", "change"]
+        "MAC addresses learned, expired, evicted for others, moved to another port, or refused.";
     NEIGHBOURS = Gauge "vswitch_neighbours" [] "MAC addresses of guests whose IP addresses are known.";
     PUNTS_LOST = Counter "vswitch_punts_lost_total" []
         "Control frames that the workers could not hand over because the queue was full.";
@@ -163,8 +167,17 @@ pub fn bond(into: &mut Vec<Sample>, status: &BondStatus) {
 }
 
 /// A bridge's FDB.
-pub fn fdb(into: &mut Vec<Sample>, bridge: &str, entries: usize, capacity: usize) {
+pub fn fdb(into: &mut Vec<Sample>, bridge: &str, stats: &FdbStats) {
     let bridge: Arc<str> = bridge.into();
-    level(into, &FDB_ENTRIES, [&bridge], entries as f64);
-    level(into, &FDB_CAPACITY, [&bridge], capacity as f64);
+    level(into, &FDB_ENTRIES, [&bridge], stats.entries as f64);
+    level(into, &FDB_CAPACITY, [&bridge], stats.capacity as f64);
+    for (change, macs) in [
+        ("learned", stats.learned),
+        ("expired", stats.expired),
+        ("evicted", stats.evicted),
+        ("moved", stats.moved),
+        ("refused", stats.refused),
+    ] {
+        count(into, &FDB_CHANGES, [&bridge, &change.into()], macs);
+    }
 }

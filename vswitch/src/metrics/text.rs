@@ -38,6 +38,8 @@ mod tests {
     use std::collections::{BTreeMap, HashSet};
     use std::sync::Arc;
 
+    use forwarding::fdb::FdbStats;
+
     use super::*;
     use crate::metrics::samples::{self, ALL};
     use crate::transaction::reply::{BondStatus, DeviceCounters, MemberStatus};
@@ -97,7 +99,8 @@ mod tests {
         };
         let mut all = Vec::new();
         samples::bond(&mut all, &status);
-        samples::fdb(&mut all, "br0", 17, 8192);
+        let stats = FdbStats { entries: 17, capacity: 8192, moved: 9, ..FdbStats::default() };
+        samples::fdb(&mut all, "br0", &stats);
         samples::vlan(&mut all, "br0", 10, 4, 256);
         samples::build(&mut all);
         let found = lines(&all);
@@ -109,6 +112,7 @@ mod tests {
             r#"vswitch_bond_member_enabled{bridge="br0",bond="bond0",member="eth1"} 0"#,
             r#"vswitch_bond_member_link_failures_total{bridge="br0",bond="bond0",member="eth2"} 2"#,
             r#"vswitch_fdb_capacity{bridge="br0"} 8192"#,
+            r#"vswitch_fdb_changes_total{bridge="br0",change="moved"} 9"#,
             r#"vswitch_fdb_entries{bridge="br0"} 17"#,
             r#"vswitch_vlan_rx_bytes_total{bridge="br0",vlan="10"} 256"#,
         ] {
