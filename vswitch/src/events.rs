@@ -1,4 +1,4 @@
-//! What `vsctl monitor` shows, one JSON object an event: `time`, `monotonic_ms`, `event`, and the fields of that kind.
+//! What `vsctl monitor` shows, one JSON object an event: `time`, `monotonic_ms`, `type`, and the fields of that kind.
 //! docs/operations.md describes them; fields are added, never renamed.
 
 #[cfg(test)]
@@ -24,9 +24,9 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// The kinds of events. On the wire `event` names the kind, in snake case.
+/// The kinds of events. On the wire `type` names the kind, in snake case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum EventKind {
     /// A device of the switch came, went, or changed.
     Link {

@@ -10,6 +10,7 @@
 //! - [`neighbours`]: the guests' IP addresses, as heard
 //! - [`announcer`]: learning frames after a failover
 //! - [`events`]: what `vsctl monitor` shows
+//! - [`metrics`]: Prometheus text over HTTP
 //! - [`control`]: the control thread's loop
 //! - [`cli`], [`rpc`]: vsctl's grammar and the way from it to the daemon
 //! - [`settings`]: the daemon's own settings
@@ -21,6 +22,7 @@ pub mod counters;
 pub mod datapath;
 pub mod device;
 pub mod events;
+pub mod metrics;
 pub mod model;
 pub mod neighbours;
 pub mod netlink;

@@ -9,6 +9,7 @@ use clap::Parser;
 use config::{Config, ConfigError, File, FileFormat, Source as _, Value, ValueKind};
 
 use crate::cli::suggest::hint;
+use crate::metrics::address::{MetricsAddress, MetricsAddressError};
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,9 @@ pub struct Flags {
     /// Form of the log, text or json [env: VSWITCH_LOG_FORMAT; default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// Where metrics are served: a loopback address with a port, unix:PATH, or off [env: VSWITCH_METRICS; default: off]
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<String>,
 }
 
 /// Settings in force.
@@ -56,6 +60,8 @@ pub struct Settings {
     pub log: String,
     /// Form of the log.
     pub log_format: LogFormat,
+    /// Where metrics are served, if they are.
+    pub metrics: Option<MetricsAddress>,
 }
 
 /// Form of the log.
@@ -100,7 +106,7 @@ pub enum SettingsError {
     },
 }
 
-const KEYS: [&str; 5] = ["rundir", "state", "workers", "log", "log-format"];
+const KEYS: [&str; 6] = ["rundir", "state", "workers", "log", "log-format", "metrics"];
 
 impl Settings {
     /// Puts the settings together. `environment` is all of the process's; `cpus` the number of processors. Returns
@@ -122,7 +128,8 @@ impl Settings {
             (None, _) => (),
         }
         values.extend(environment.values);
-        let given = [&flags.rundir, &flags.state, &flags.workers, &flags.log, &flags.log_format];
+        let given =
+            [&flags.rundir, &flags.state, &flags.workers, &flags.log, &flags.log_format, &flags.metrics];
         for (key, text) in KEYS.into_iter().zip(given) {
             let value = |text: &String| Value::new(Some(&format!("--{key}")), text.as_str());
             values.extend(text.as_ref().map(|text| (key, value(text))));
@@ -209,23 +216,33 @@ impl Merged {
             log_format: self
                 .get("log-format", "is neither \"text\" nor \"json\"", log_format)?
                 .unwrap_or(LogFormat::Text),
+            metrics: self.read("metrics", metrics)?.flatten(),
         })
     }
 
-    /// The value of a setting, if any source has it.
+    /// The value of a setting, if any source has it; `problem` is what is said of one that can't be read.
     fn get<T>(
         &self,
         key: &'static str,
         problem: &str,
-        read: fn(&ValueKind) -> Option<T>,
+        read: impl Fn(&ValueKind) -> Option<T>,
+    ) -> Result<Option<T>, SettingsError> {
+        self.read(key, |value| read(value).ok_or_else(|| problem.to_owned()))
+    }
+
+    /// The same where the reader itself says what is wrong.
+    fn read<T>(
+        &self,
+        key: &'static str,
+        read: impl Fn(&ValueKind) -> Result<T, String>,
     ) -> Result<Option<T>, SettingsError> {
         let Some(value) = self.0.get(key) else { return Ok(None) };
-        let wrong = || SettingsError::Value {
+        let wrong = |problem| SettingsError::Value {
             key,
             origin: value.origin().unwrap_or("the built-in defaults").to_owned(),
             problem: format!("\"{value}\" {problem}"),
         };
-        read(&value.kind).map(Some).ok_or_else(wrong)
+        read(&value.kind).map(Some).map_err(wrong)
     }
 }
 
@@ -252,5 +269,13 @@ fn log_format(value: &ValueKind) -> Option<LogFormat> {
         "text" => Some(LogFormat::Text),
         "json" => Some(LogFormat::Json),
         _ => None,
+    }
+}
+
+/// `off` takes back what an earlier source said.
+fn metrics(value: &ValueKind) -> Result<Option<MetricsAddress>, String> {
+    match text(value).unwrap_or_default().as_str() {
+        "off" => Ok(None),
+        address => address.parse().map(Some).map_err(|error: MetricsAddressError| error.to_string()),
     }
 }

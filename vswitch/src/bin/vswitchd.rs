@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tracing_subscriber::EnvFilter;
-use vswitch::control::Control;
+use vswitch::control::{Control, Places};
 use vswitch::datapath::Datapath;
 use vswitch::netlink::monitor::LinkMonitor;
 use vswitch::rpc::listener::Listener;
@@ -67,7 +67,8 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         workers = settings.workers,
         "vswitchd runs"
     );
-    let control = Control::new(epoch, switch, monitor, listener, signals, settings.state)?;
+    let places = Places { state: settings.state, metrics: settings.metrics };
+    let control = Control::new(epoch, switch, monitor, listener, signals, places)?;
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "systemd can't be told that we are ready");
     }

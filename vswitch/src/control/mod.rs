@@ -20,15 +20,18 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use self::connections::Connections;
 use self::transactions::Transactions;
 use crate::events::Event;
+use crate::metrics::address::MetricsAddress;
+use crate::metrics::server::Server;
 use crate::netlink::monitor::{LinkEvent, LinkMonitor};
 use crate::rpc::listener::Listener;
 use crate::saver::Saver;
-use crate::switch::Switch;
+use crate::switch::{Moment, Switch};
 
 const NETLINK: Token = Token(0);
 const LISTENER: Token = Token(1);
 const SIGNALS: Token = Token(2);
-const SAVER: Token = Token(3);
+/// The threads that work for us: the saver and the metrics server.
+const HELPERS: Token = Token(3);
 /// A turn of the loop comes at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Connections have this and higher tokens.
@@ -44,6 +47,16 @@ pub struct Control {
     switch: Switch,
     connections: Connections,
     transactions: Transactions,
+    metrics: Option<Server>,
+}
+
+/// Where the control thread keeps and offers things.
+#[derive(Debug)]
+pub struct Places {
+    /// The state file.
+    pub state: PathBuf,
+    /// Where metrics are offered, if anywhere.
+    pub metrics: Option<MetricsAddress>,
 }
 
 impl Control {
@@ -58,11 +71,12 @@ impl Control {
         monitor: LinkMonitor,
         listener: Listener,
         signals: UnixStream,
-        state: PathBuf,
+        places: Places,
     ) -> anyhow::Result<Self> {
         let poll = Poll::new().context("epoll")?;
-        let waker = Arc::new(Waker::new(poll.registry(), SAVER)?);
-        let saver = Saver::start(state, waker).context("thread for the state file")?;
+        let waker = Arc::new(Waker::new(poll.registry(), HELPERS)?);
+        let metrics = places.metrics.map(|at| Server::start(&at, Arc::clone(&waker))).transpose()?;
+        let saver = Saver::start(places.state, waker).context("thread for the state file")?;
         for (token, fd) in [
             (NETLINK, monitor.fd().as_raw_fd()),
             (LISTENER, listener.as_raw_fd()),
@@ -79,6 +93,7 @@ impl Control {
             switch,
             connections,
             transactions: Transactions::new(saver),
+            metrics,
         })
     }
 
@@ -109,9 +124,12 @@ impl Control {
                             return self.stop();
                         }
                     }
-                    SAVER => {
+                    HELPERS => {
                         let now = self.epoch.elapsed();
                         self.transactions.handle_saved(now, &mut self.switch, &mut self.connections);
+                        if let Some(server) = self.metrics.as_ref().filter(|server| server.take_request()) {
+                            server.deliver(Moment { switch: &self.switch, now }.samples());
+                        }
                     }
                     token => self.transactions.drive(token.0, &mut self.connections),
                 }

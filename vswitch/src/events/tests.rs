@@ -28,7 +28,7 @@ fn every_kind_as_json() {
                 admin_up: true,
                 carrier: false,
             },
-            json!({"event": "link", "device": "eth1", "port": "bond0", "present": true, "admin_up": true, "carrier": false}),
+            json!({"type": "link", "device": "eth1", "port": "bond0", "present": true, "admin_up": true, "carrier": false}),
         ),
         (
             EventKind::MacMoved {
@@ -38,12 +38,16 @@ fn every_kind_as_json() {
                 from: text("tap0"),
                 to: text("bond0"),
             },
-            json!({"event": "mac_moved", "bridge": "br0", "vlan": 10, "mac": "02:00:00:00:00:0a", "from": "tap0", "to": "bond0"}),
+            json!({"type": "mac_moved", "bridge": "br0", "vlan": 10, "mac": "02:00:00:00:00:0a", "from": "tap0", "to": "bond0"}),
         ),
-        (EventKind::Config { commands: 3 }, json!({"event": "config", "commands": 3})),
+        (
+            EventKind::MemberDisabled { bond: text("bond0"), member: text("eth1"), disabled: true },
+            json!({"type": "member_disabled", "bond": "bond0", "member": "eth1", "disabled": true}),
+        ),
+        (EventKind::Config { commands: 3 }, json!({"type": "config", "commands": 3})),
         (
             EventKind::Announce { bond: text("bond0"), member: text("eth2"), macs: 8000 },
-            json!({"event": "announce", "bond": "bond0", "member": "eth2", "macs": 8000}),
+            json!({"type": "announce", "bond": "bond0", "member": "eth2", "macs": 8000}),
         ),
     ] {
         let mut expected = expected;
@@ -69,11 +73,11 @@ fn events_of_bonds() {
     for (event, expected) in [
         (
             member,
-            json!({"event": "member", "bond": "b", "member": "eth1", "from": "up", "to": "going down", "delay_ms": 200,
+            json!({"type": "member", "bond": "b", "member": "eth1", "from": "up", "to": "going down", "delay_ms": 200,
                 "speed": 10_000, "full_duplex": null}),
         ),
-        (active, json!({"event": "active", "bond": "b", "old": "eth1", "new": null, "cause": "member_down"})),
-        (BondEvent::CarrierChanged(false), json!({"event": "carrier", "bond": "b", "up": false})),
+        (active, json!({"type": "active", "bond": "b", "old": "eth1", "new": null, "cause": "member_down"})),
+        (BondEvent::CarrierChanged(false), json!({"type": "carrier", "bond": "b", "up": false})),
     ] {
         let mut value = on_the_wire(EventKind::of_bond("b", &event).unwrap());
         for common in ["time", "monotonic_ms"] {

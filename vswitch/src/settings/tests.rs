@@ -30,6 +30,7 @@ fn defaults() {
         workers: 3,
         log: "info".into(),
         log_format: LogFormat::Text,
+        metrics: None,
     };
     assert_eq!((settings, warnings), (expected, vec![]));
     for (cpus, workers) in [(0, 1), (1, 1), (2, 1), (4, 2), (8, 4), (128, 4)] {
@@ -54,6 +55,16 @@ fn the_file_then_the_environment_then_flags() {
 }
 
 #[test]
+fn metrics_can_be_switched_off_again() {
+    let file = Some("metrics = \"127.0.0.1:9464\"\n");
+    let tcp = MetricsAddress::Tcp("127.0.0.1:9464".parse().unwrap());
+    assert_eq!(load(file, &[], &[]).unwrap().0.metrics, Some(tcp));
+    assert_eq!(load(file, &[("VSWITCH_METRICS", "off")], &[]).unwrap().0.metrics, None);
+    let unix = load(file, &[("VSWITCH_METRICS", "off")], &["--metrics=unix:/run/m"]).unwrap().0.metrics;
+    assert_eq!(unix, Some(MetricsAddress::Unix("/run/m".into())));
+}
+
+#[test]
 fn the_environment_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.toml");
@@ -70,7 +81,7 @@ fn errors_name_the_key_and_where_it_came_from() {
             &[][..],
             &[][..],
             "the settings file FILE has an unknown key \"worker\"; did you mean \"workers\"? (known: rundir, state, \
-             workers, log, log-format)",
+             workers, log, log-format, metrics)",
         ),
         (
             "workers = \"many\"",
@@ -98,6 +109,27 @@ fn errors_name_the_key_and_where_it_came_from() {
             &[("VSWITCH_STATE", "")],
             &[],
             "setting state (from environment variable VSWITCH_STATE): \"\" is not a path",
+        ),
+        (
+            "metrics = \"0.0.0.0:9464\"",
+            &[],
+            &[],
+            "setting metrics (from FILE): \"0.0.0.0:9464\" is not a loopback address; metrics are served to this host \
+             only: use 127.0.0.1 or [::1], and a proxy if others are to read them",
+        ),
+        (
+            "metrics = 9464",
+            &[],
+            &[],
+            "setting metrics (from FILE): \"9464\" is neither a loopback address with a port like 127.0.0.1:9464 nor a \
+             socket like unix:/run/vswitch/metrics.sock",
+        ),
+        (
+            "",
+            &[],
+            &["--metrics=unix:metrics.sock"],
+            "setting metrics (from --metrics): \"unix:metrics.sock\" names no usable socket: the path must be absolute \
+             and at most 107 octets long",
         ),
     ] {
         assert_eq!(load(Some(file), environment, flags).unwrap_err(), expected);

@@ -9,6 +9,7 @@ use forwarding::mac::MacAddr;
 use forwarding::tables::TransmitPlan;
 
 use super::Switch;
+use crate::metrics::samples::{self, Sample};
 use crate::random;
 use crate::transaction::reply::{
     BondExplanation, BondStatus, DeviceCounters, FdbRow, FdbStats, FrameHash, MemberExplanation,
@@ -23,6 +24,26 @@ pub struct Moment<'a> {
     pub switch: &'a Switch,
     /// The moment.
     pub now: Duration,
+}
+
+impl Moment<'_> {
+    /// All metrics.
+    pub fn samples(&self) -> Vec<Sample> {
+        let mut all = Vec::new();
+        samples::build(&mut all);
+        for counters in self.counters() {
+            samples::device(&mut all, &counters);
+        }
+        for (_, bond) in self.switch.bonds() {
+            if let Some(status) = self.bond(bond.name()) {
+                samples::bond(&mut all, &status);
+            }
+        }
+        for (_, bridge) in self.switch.bridges.iter() {
+            samples::fdb(&mut all, &bridge.name, &bridge.fdb.stats());
+        }
+        all
+    }
 }
 
 impl Runtime for Moment<'_> {

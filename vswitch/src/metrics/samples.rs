@@ -1,0 +1,183 @@
+//! The metrics that there are, and how samples of them are made. Names and labels are an interface: docs/operations.md
+//! lists them.
+
+use std::sync::Arc;
+
+use forwarding::fdb::FdbStats;
+
+use crate::transaction::reply::{BondStatus, DeviceCounters};
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, until the thing it counts for is made anew.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// A metric: a name, and the labels that all its samples have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Name, in Prometheus's characters.
+    pub name: &'static str,
+    /// One line for people.
+    pub help: &'static str,
+    /// Counter or gauge.
+    pub kind: Kind,
+    /// Names of the labels.
+    pub labels: &'static [&'static str],
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal $labels:tt $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Metric =
+                Metric { name: $name, help: $help, kind: Kind::$kind, labels: &$labels };
+        )+
+        /// All metrics.
+        pub const ALL: &[&Metric] = &[$(&$constant),+];
+    };
+}
+
+metrics! {
+    BUILD_INFO = Gauge "vswitch_build_info" ["version"] "Always 1; the version is a label.";
+    DEVICE_RX_FRAMES = Counter "vswitch_device_rx_frames_total" ["bridge", "port", "device"]
+        "Frames received by a device, dropped ones included.";
+    DEVICE_RX_BYTES = Counter "vswitch_device_rx_bytes_total" ["bridge", "port", "device"]
+        "Octets received by a device.";
+    DEVICE_TX_FRAMES = Counter "vswitch_device_tx_frames_total" ["bridge", "port", "device"]
+        "Frames sent by a device.";
+    DEVICE_TX_BYTES = Counter "vswitch_device_tx_bytes_total" ["bridge", "port", "device"]
+        "Octets sent by a device.";
+    DEVICE_DROPS = Counter "vswitch_device_drops_total" ["bridge", "port", "device", "reason"]
+        "Frames dropped, by reason.";
+    VLAN_RX_FRAMES = Counter "vswitch_vlan_rx_frames_total" ["bridge", "vlan"]
+        "Frames received in a VLAN; 0 is untagged.";
+    VLAN_RX_BYTES = Counter "vswitch_vlan_rx_bytes_total" ["bridge", "vlan"]
+        "Octets received in a VLAN; 0 is untagged.";
+    BOND_CARRIER = Gauge "vswitch_bond_carrier" ["bridge", "bond", "mode"]
+        "1 if a bond has a usable member, otherwise 0.";
+    BOND_ACTIVE_CHANGES = Counter "vswitch_bond_active_changes_total" ["bridge", "bond"]
+        "How often the active member of a bond changed.";
+    MEMBER_ENABLED = Gauge "vswitch_bond_member_enabled" ["bridge", "bond", "member"]
+        "1 if a member's link is up or not yet given up, otherwise 0.";
+    MEMBER_ACTIVE = Gauge "vswitch_bond_member_active" ["bridge", "bond", "member"]
+        "1 for the active member of a bond, otherwise 0.";
+    MEMBER_LINK_FAILURES = Counter "vswitch_bond_member_link_failures_total" ["bridge", "bond", "member"]
+        "How often the link of a member failed.";
+    FDB_ENTRIES = Gauge "vswitch_fdb_entries" ["bridge"] "MAC addresses in the table of a bridge.";
+    FDB_CAPACITY = Gauge "vswitch_fdb_capacity" ["bridge"] "Most MAC addresses in the table of a bridge.";
+    FDB_CHANGES = Counter "vswitch_fdb_changes_total" ["bridge", "change"]
+        "MAC addresses learned, expired, evicted for others, moved to another port, or refused.";
+    NEIGHBOURS = Gauge "vswitch_neighbours" [] "MAC addresses of guests whose IP addresses are known.";
+    PUNTS_LOST = Counter "vswitch_punts_lost_total" []
+        "Control frames that the workers could not hand over because the queue was full.";
+    EVENTS_LOST = Counter "vswitch_events_lost_total" [] "Events that were dropped for slow monitor clients.";
+}
+
+/// What a sample says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// Of a counter.
+    Count(u64),
+    /// Of a gauge.
+    Level(f64),
+}
+
+/// One number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Of what.
+    pub metric: &'static Metric,
+    /// Values of the metric's labels, in their order.
+    pub labels: Vec<Arc<str>>,
+    /// The number.
+    pub value: Value,
+}
+
+/// Adds a sample of a counter. `labels` are as many as the metric has.
+pub fn count<const N: usize>(
+    into: &mut Vec<Sample>,
+    metric: &'static Metric,
+    labels: [&Arc<str>; N],
+    count: u64,
+) {
+    debug_assert!(metric.kind == Kind::Counter && metric.labels.len() == N, "{metric:?} {labels:?}");
+    into.push(Sample { metric, labels: labels.map(Arc::clone).to_vec(), value: Value::Count(count) });
+}
+
+/// Adds a sample of a gauge. `labels` are as many as the metric has.
+pub fn level<const N: usize>(
+    into: &mut Vec<Sample>,
+    metric: &'static Metric,
+    labels: [&Arc<str>; N],
+    level: f64,
+) {
+    debug_assert!(metric.kind == Kind::Gauge && metric.labels.len() == N, "{metric:?} {labels:?}");
+    into.push(Sample { metric, labels: labels.map(Arc::clone).to_vec(), value: Value::Level(level) });
+}
+
+/// The daemon itself.
+pub fn build(into: &mut Vec<Sample>) {
+    level(into, &BUILD_INFO, [&env!("CARGO_PKG_VERSION").into()], 1.0);
+}
+
+/// A device's counters.
+pub fn device(into: &mut Vec<Sample>, counters: &DeviceCounters) {
+    let labels: [Arc<str>; 3] =
+        [&counters.bridge, &counters.port, &counters.device].map(|text| text.as_str().into());
+    let [bridge, port, device] = &labels;
+    for (metric, value) in [
+        (&DEVICE_RX_FRAMES, counters.rx_frames),
+        (&DEVICE_RX_BYTES, counters.rx_bytes),
+        (&DEVICE_TX_FRAMES, counters.tx_frames),
+        (&DEVICE_TX_BYTES, counters.tx_bytes),
+    ] {
+        count(into, metric, [bridge, port, device], value);
+    }
+    for (reason, frames) in &counters.drops {
+        count(into, &DEVICE_DROPS, [bridge, port, device, &reason.as_str().into()], *frames);
+    }
+}
+
+/// A VLAN of a bridge: what was received in it.
+pub fn vlan(into: &mut Vec<Sample>, bridge: &str, vlan: u16, frames: u64, bytes: u64) {
+    let labels: [Arc<str>; 2] = [bridge.into(), vlan.to_string().into()];
+    count(into, &VLAN_RX_FRAMES, labels.each_ref(), frames);
+    count(into, &VLAN_RX_BYTES, labels.each_ref(), bytes);
+}
+
+/// A bond and its members.
+pub fn bond(into: &mut Vec<Sample>, status: &BondStatus) {
+    let bridge: Arc<str> = status.bridge.as_str().into();
+    let bond: Arc<str> = status.name.as_str().into();
+    let one_if = |yes: bool| f64::from(u8::from(yes));
+    level(into, &BOND_CARRIER, [&bridge, &bond, &status.mode.as_str().into()], one_if(status.carrier));
+    count(into, &BOND_ACTIVE_CHANGES, [&bridge, &bond], status.active_changes);
+    for member in &status.members {
+        let name: Arc<str> = member.name.as_str().into();
+        let labels = [&bridge, &bond, &name];
+        let active = status.active.as_ref() == Some(&member.name);
+        level(into, &MEMBER_ENABLED, labels, one_if(member.enabled));
+        level(into, &MEMBER_ACTIVE, labels, one_if(active));
+        count(into, &MEMBER_LINK_FAILURES, labels, member.link_failures);
+    }
+}
+
+/// A bridge's FDB.
+pub fn fdb(into: &mut Vec<Sample>, bridge: &str, stats: &FdbStats) {
+    let bridge: Arc<str> = bridge.into();
+    level(into, &FDB_ENTRIES, [&bridge], stats.entries as f64);
+    level(into, &FDB_CAPACITY, [&bridge], stats.capacity as f64);
+    for (change, macs) in [
+        ("learned", stats.learned),
+        ("expired", stats.expired),
+        ("evicted", stats.evicted),
+        ("moved", stats.moved),
+        ("refused", stats.refused),
+    ] {
+        count(into, &FDB_CHANGES, [&bridge, &change.into()], macs);
+    }
+}
