@@ -5,6 +5,7 @@
 //! `default` stands for the default. Times are milliseconds.
 
 pub(crate) mod choice;
+mod elsewhere;
 mod error;
 mod table;
 #[cfg(test)]
@@ -18,7 +19,8 @@ use forwarding::flow_hash::HashPolicy;
 pub use self::error::OptionError;
 
 use self::choice::Refusal;
-use self::table::{COMMANDS, Entry, LATER, OPTIONS};
+use self::elsewhere::{ALIASES, COMMANDS, ELSEWHERE, Elsewhere};
+use self::table::{Entry, OPTIONS};
 use crate::mode::Mode;
 
 /// When a primary that is up becomes the active member again (`primary_reselect`).
@@ -67,6 +69,15 @@ pub struct BondOptions {
     pub fail_over_mac: FailOverMac,
     /// Which hash picks the member in balance-xor. Default: layer2.
     pub xmit_hash_policy: HashPolicy,
+    /// Members that must be usable for the bond to have carrier; default 0. Stored: as in Linux it has an effect in
+    /// 802.3ad only.
+    pub min_links: u32,
+    /// How often IGMP joins are repeated after a change of the active member, 0..=255; default 1. Stored: the switch has
+    /// no memberships of its own to repeat.
+    pub resend_igmp: u8,
+    /// Seconds between learning packets, at least 1; default 1. Stored: as in Linux it has an effect in balance-tlb and
+    /// balance-alb only.
+    pub lp_interval: u32,
     /// In balance-xor: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where only a lost
     /// member's flows move ([`crate::buckets`]). Not an option of Linux.
     pub hash_buckets: u16,
@@ -91,6 +102,9 @@ impl Default for BondOptions {
             primary_reselect: PrimaryReselect::default(),
             fail_over_mac: FailOverMac::default(),
             xmit_hash_policy: HashPolicy::default(),
+            min_links: 0,
+            resend_igmp: 1,
+            lp_interval: 1,
             hash_buckets: 0,
             num_grat_arp: 1,
             peer_notif_delay: 0,
@@ -100,13 +114,20 @@ impl Default for BondOptions {
 }
 
 impl BondOptions {
-    /// Sets an option from text.
+    /// Sets an option from text. Of an option that this version does not have, Linux's default is taken and changes
+    /// nothing.
     ///
     /// # Errors
     /// The key is unknown, not an option of this version, or the value is not allowed; nothing is changed then.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), OptionError> {
-        let option = find(key)?;
         let value = value.trim();
+        let option = match find(key)? {
+            Found::Here(option) => option,
+            Found::Elsewhere(option) if option.is_neutral(value) => return Ok(()),
+            Found::Elsewhere(Elsewhere { name, reason, .. }) => {
+                return Err(OptionError::Later { name, reason });
+            }
+        };
         let result = if value == "default" && option.name != "primary" {
             (option.set)(self, &(option.get)(&Self::default()))
         } else {
@@ -130,18 +151,25 @@ impl BondOptions {
     /// The value of an option, as it can be given to [`Self::set`]; empty for a `primary` that is not set.
     ///
     /// # Errors
-    /// As [`Self::set`] for the key.
+    /// The key is unknown, or not an option of this version.
     pub fn get(&self, key: &str) -> Result<String, OptionError> {
-        find(key).map(|option| (option.get)(self))
+        match find(key)? {
+            Found::Here(option) => Ok((option.get)(self)),
+            Found::Elsewhere(Elsewhere { name, reason, .. }) => Err(OptionError::Later { name, reason }),
+        }
     }
 
     /// The option's own name for any accepted spelling of its key, so that two spellings of one option can be told from
     /// two options.
     ///
     /// # Errors
-    /// As [`Self::set`] for the key.
+    /// The key is unknown, or of something that is no option here. An option of Linux or OVS that this version does not
+    /// have, has a name.
     pub fn canonical(key: &str) -> Result<&'static str, OptionError> {
-        find(key).map(|option| option.name)
+        find(key).map(|option| match option {
+            Found::Here(option) => option.name,
+            Found::Elsewhere(option) => option.name,
+        })
     }
 
     /// All options with their values, in the order in which they are shown.
@@ -185,7 +213,53 @@ impl BondOptions {
             rounded("downdelay", self.downdelay, self.downdelay()),
             rounded("peer_notif_delay", self.peer_notif_delay, self.peer_notif_delay_set()),
         ];
-        delays.into_iter().flatten().collect()
+        delays.into_iter().flatten().chain(self.without_effect()).collect()
+    }
+
+    /// Options that are stored and change nothing, with the reason.
+    fn without_effect(&self) -> impl Iterator<Item = String> {
+        let mode = self.mode;
+        let stored = |name, told: bool, why: &str| {
+            told.then(|| format!("bond option {name}: it is stored, but {why}"))
+        };
+        let own_macs = "members keep their own addresses and guests' frames their guests', so none need be swapped; \
+                        it is as none";
+        let ignored = |option| format!("mode {mode} ignores it; it belongs to {option}");
+        [
+            stored(
+                "min_links",
+                self.min_links > 0,
+                "as in Linux it has an effect in mode 802.3ad only; this bond has carrier as long as one member is \
+                 usable",
+            ),
+            stored(
+                "resend_igmp",
+                self.resend_igmp != 1,
+                "the switch has no IGMP memberships to repeat; guests answer the querier",
+            ),
+            stored(
+                "lp_interval",
+                self.lp_interval != 1,
+                "as in Linux it has an effect in modes balance-tlb and balance-alb only",
+            ),
+            stored(
+                "fail_over_mac",
+                self.fail_over_mac != FailOverMac::None && mode != Mode::ActiveBackup,
+                &ignored(Mode::ActiveBackup),
+            ),
+            stored(
+                "fail_over_mac",
+                self.fail_over_mac == FailOverMac::Follow && mode == Mode::ActiveBackup,
+                own_macs,
+            ),
+            stored(
+                "hash_buckets",
+                self.hash_buckets != 0 && mode != Mode::BalanceXor,
+                &ignored(Mode::BalanceXor),
+            ),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// The `updelay` in force: what was asked for, rounded down to a multiple of `miimon` if that is not 0.
@@ -234,26 +308,33 @@ pub(crate) fn plain_key(key: &str) -> String {
     plain.strip_prefix("bond_").unwrap_or(&plain).to_owned()
 }
 
+/// What a key names.
+enum Found {
+    Here(&'static Entry),
+    Elsewhere(&'static Elsewhere),
+}
+
 /// The option that a key names.
-fn find(key: &str) -> Result<&'static Entry, OptionError> {
+fn find(key: &str) -> Result<Found, OptionError> {
     let plain = plain_key(key);
-    let plain = plain.as_str();
-    let plain = if plain == "num_unsol_na" { "num_grat_arp" } else { plain };
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == plain);
+    let plain = alias.map_or(plain.as_str(), |(_, name)| name);
     if let Some(option) = OPTIONS.iter().find(|option| option.name == plain) {
-        return Ok(option);
+        return Ok(Found::Here(option));
+    }
+    if let Some(option) = ELSEWHERE.iter().find(|option| option.name == plain) {
+        return Ok(Found::Elsewhere(option));
     }
     if let Some((name, instead)) = COMMANDS.iter().find(|(name, _)| *name == plain) {
         return Err(OptionError::Command { name, instead });
-    }
-    if let Some(name) = LATER.iter().find(|name| **name == plain) {
-        return Err(OptionError::Later { name });
     }
     Err(OptionError::Unknown { name: key.trim().to_owned(), suggestion: suggest(plain) })
 }
 
 /// The name that is nearest to a misspelt one, if it is near enough to be meant.
 fn suggest(misspelt: &str) -> Option<&'static str> {
-    let names = OPTIONS.iter().map(|option| option.name).chain(LATER.iter().copied());
+    let elsewhere = ELSEWHERE.iter().map(|option| option.name);
+    let names = OPTIONS.iter().map(|option| option.name).chain(elsewhere);
     let distances = names.map(|name| (strsim::damerau_levenshtein(misspelt, name), name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + name.len() / 4).then_some(name)

@@ -16,10 +16,15 @@ pub enum OptionError {
         suggestion: Option<&'static str>,
     },
     /// An option of Linux or OVS that this version does not have.
-    #[error("bond option \"{name}\" exists in Linux or Open vSwitch but is not supported by this version")]
+    #[error(
+        "bond option \"{name}\" exists in Linux or Open vSwitch but is not supported by this version: {reason}; \
+         leave it out"
+    )]
     Later {
         /// The option.
         name: &'static str,
+        /// Why, with Linux's rule if that is the reason.
+        reason: &'static str,
     },
     /// Not an option here but something that is done by a command.
     #[error("\"{name}\" is not a bond option here; {instead}")]

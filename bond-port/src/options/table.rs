@@ -68,8 +68,8 @@ impl BondOptions {
 
 const SWITCH: Choice<bool> = Choice { known: &[(false, 0, "off"), (true, 1, "on")], later: &[] };
 
-/// Largest number of milliseconds, as in Linux.
-const MAX_MS: u32 = i32::MAX as u32;
+/// Largest number that Linux takes where it has no limit of its own, of milliseconds for one.
+const MAX: u32 = i32::MAX as u32;
 
 /// Longest time between two announcements, as in Linux.
 const MAX_PEER_NOTIF_DELAY: u32 = 300_000;
@@ -82,11 +82,11 @@ fn number(text: &str, max: u32) -> Result<u32, Refusal> {
 }
 
 fn milliseconds(text: &str) -> Result<u32, Refusal> {
-    if text == "off" { Ok(0) } else { number(text, MAX_MS) }
+    if text == "off" { Ok(0) } else { number(text, MAX) }
 }
 
 fn milliseconds_allowed() -> String {
-    format!("0-{MAX_MS} (milliseconds)")
+    format!("0-{MAX} (milliseconds)")
 }
 
 /// A device name as the kernel takes it (`dev_valid_name`), or empty for none.
@@ -163,6 +163,30 @@ pub(super) const OPTIONS: &[Entry] = &[
         allowed: || HASH_POLICY.allowed(),
     },
     Entry {
+        name: "min_links",
+        get: |o| o.min_links.to_string(),
+        set: |o, text| number(text, MAX).map(|links| o.min_links = links),
+        allowed: || format!("0-{MAX}"),
+    },
+    Entry {
+        name: "resend_igmp",
+        get: |o| o.resend_igmp.to_string(),
+        set: |o, text| number(text, u8::MAX.into()).map(|times| o.resend_igmp = times as u8),
+        allowed: || "0-255".to_owned(),
+    },
+    Entry {
+        name: "lp_interval",
+        get: |o| o.lp_interval.to_string(),
+        set: |o, text| match number(text, MAX)? {
+            0 => Err(Refusal::Invalid),
+            seconds => {
+                o.lp_interval = seconds;
+                Ok(())
+            }
+        },
+        allowed: || format!("1-{MAX} (seconds)"),
+    },
+    Entry {
         name: "hash_buckets",
         get: |o| o.hash_buckets.to_string(),
         set: |o, text| match number(text, u16::MAX.into())? {
@@ -192,51 +216,4 @@ pub(super) const OPTIONS: &[Entry] = &[
         set: |o, text| SWITCH.parse(text).map(|value| o.all_slaves_active = value),
         allowed: || SWITCH.allowed(),
     },
-];
-
-/// Options of Linux's driver and of OVS's bonds that this version does not have, without the prefix `bond_`.
-pub(super) const LATER: &[&str] = &[
-    "ad_actor_sys_prio",
-    "ad_actor_system",
-    "ad_select",
-    "ad_user_port_key",
-    "actor_port_prio",
-    "arp_all_targets",
-    "arp_interval",
-    "arp_ip_target",
-    "arp_missed_max",
-    "arp_validate",
-    "broadcast_neighbor",
-    "coupled_control",
-    "detect_mode",
-    "fake_iface",
-    "hash_basis",
-    "lacp",
-    "lacp_active",
-    "lacp_fallback_ab",
-    "lacp_rate",
-    "lacp_strict",
-    "lacp_time",
-    "lb_output_action",
-    "lp_interval",
-    "miimon_interval",
-    "min_links",
-    "missed_max",
-    "ns_ip6_target",
-    "num_peer_notif",
-    "packets_per_slave",
-    "prio",
-    "queue_id",
-    "rebalance_interval",
-    "resend_igmp",
-    "tlb_dynamic_lb",
-    "tx_queues",
-];
-
-/// What Linux sets like an option and what is a command here.
-pub(super) const COMMANDS: &[(&str, &str)] = &[
-    ("active_slave", "use \"vsctl bond/set-active-member BOND MEMBER\""),
-    ("active_member", "use \"vsctl bond/set-active-member BOND MEMBER\""),
-    ("slaves", "use \"vsctl add-bond-iface BOND MEMBER\" and \"vsctl del-bond-iface BOND MEMBER\""),
-    ("max_bonds", "any number of bonds can be made with \"vsctl add-bond\""),
 ];

@@ -24,6 +24,9 @@ fn names_and_numbers_are_the_same() {
         ("xmit_hash_policy", "vlan+srcmac", "5"),
         ("all_slaves_active", "off", "0"),
         ("all_slaves_active", "on", "1"),
+        ("fail_over_mac", "none", "0"),
+        ("fail_over_mac", "active", "1"),
+        ("fail_over_mac", "follow", "2"),
         ("use_carrier", "on", "1"),
         ("miimon", "off", "0"),
     ] {
@@ -56,7 +59,8 @@ fn errors_name_what_was_found_and_what_to_do() {
     assert_eq!(refused("", ""), r#"unknown bond option """#);
     assert_eq!(
         refused("lacp_rate", "fast"),
-        r#"bond option "lacp_rate" exists in Linux or Open vSwitch but is not supported by this version"#
+        "bond option \"lacp_rate\" exists in Linux or Open vSwitch but is not supported by this version: it belongs to \
+         mode 802.3ad, and in any other Linux answers \"option not supported in mode\"; leave it out"
     );
     assert_eq!(
         refused("mode", "7"),
@@ -97,6 +101,13 @@ fn wrong_values_change_nothing() {
         ("use_carrier", "2"),
         ("num_grat_arp", "256"),
         ("peer_notif_delay", "300001"),
+        ("hash_buckets", "128"),
+        ("hash_buckets", "65536"),
+        ("fail_over_mac", "3"),
+        ("min_links", "2147483648"),
+        ("resend_igmp", "256"),
+        ("lp_interval", "0"),
+        ("lp_interval", "2147483648"),
         ("primary", "a/b"),
         ("primary", "two words"),
         ("primary", ".."),
@@ -141,6 +152,116 @@ fn a_primary_needs_a_mode_that_has_one() {
         options.check().unwrap_err().to_string(),
         "bond option primary is not supported in mode balance-xor; clear it (primary=) or choose another mode"
     );
+}
+
+/// Reference: `bond_options.c`'s list, with netlink's names. None may be unknown.
+#[test]
+fn every_option_of_linux_is_answered() {
+    for (key, default, other) in [
+        ("mode", "default", "broadcast"),
+        ("miimon", "0", "x"),
+        ("updelay", "0", "x"),
+        ("downdelay", "0", "x"),
+        ("peer_notif_delay", "0", "300001"),
+        ("use_carrier", "1", "0"),
+        ("arp_interval", "0", "100"),
+        ("arp_ip_target", "", "192.0.2.1"),
+        ("ns_ip6_target", "", "fe80::1"),
+        ("arp_validate", "none", "all"),
+        ("arp_all_targets", "any", "all"),
+        ("arp_missed_max", "2", "3"),
+        ("missed_max", "default", "3"),
+        ("primary", "", "a/b"),
+        ("primary_reselect", "always", "3"),
+        ("fail_over_mac", "none", "3"),
+        ("xmit_hash_policy", "layer2", "9"),
+        ("packets_per_slave", "1", "0"),
+        ("resend_igmp", "1", "256"),
+        ("num_grat_arp", "1", "256"),
+        ("num_unsol_na", "1", "256"),
+        ("num_peer_notif", "1", "256"),
+        ("all_slaves_active", "0", "2"),
+        ("min_links", "0", "-1"),
+        ("lacp_rate", "slow", "fast"),
+        ("lacp_active", "on", "off"),
+        ("ad_select", "stable", "count"),
+        ("ad_actor_sys_prio", "65535", "1"),
+        ("ad_actor_system", "00:00:00:00:00:00", "02:00:00:00:00:01"),
+        ("ad_user_port_key", "0", "5"),
+        ("coupled_control", "on", "off"),
+        ("broadcast_neighbor", "off", "on"),
+        ("broadcast_neigh", "0", "1"),
+        ("lacp_strict", "off", "on"),
+        ("tlb_dynamic_lb", "1", "0"),
+        ("lp_interval", "1", "0"),
+        ("tx_queues", "16", "8"),
+    ] {
+        assert_eq!(set(key, default).as_ref(), Ok(&BondOptions::default()), "{key}={default}");
+        let error = refused(key, other);
+        assert!(error.starts_with("bond option "), "{error}");
+        assert!(BondOptions::canonical(key).is_ok(), "{key}");
+    }
+    for key in ["active_slave", "slaves", "max_bonds", "prio", "queue_id", "actor_port_prio"] {
+        assert!(refused(key, "1").contains("is not a bond option here; "), "{key}");
+    }
+}
+
+#[test]
+fn options_of_ovs_that_ask_for_what_happens_anyway() {
+    for (key, value) in [
+        ("lacp", "off"),
+        ("other_config:lacp-time", "slow"),
+        ("other_config:lacp-fallback-ab", "false"),
+        ("bond_fake_iface", "false"),
+        ("other_config:bond-detect-mode", "carrier"),
+        ("other_config:bond-hash-basis", "0"),
+        ("other_config:bond-rebalance-interval", "10000"),
+        ("other_config:lb-output-action", "false"),
+    ] {
+        assert_eq!(set(key, value), Ok(BondOptions::default()), "{key}");
+    }
+    assert!(refused("lacp", "active").contains("LACP comes later"));
+    assert!(refused("other_config:bond-detect-mode", "miimon").contains("watched by kernel events"));
+    assert!(refused("other_config:bond-miimon-interval", "default").contains("watched by kernel events"));
+    assert!(BondOptions::default().get("lacp").unwrap_err().to_string().contains("LACP comes later"));
+}
+
+#[test]
+fn what_is_stored_without_effect_is_told() {
+    let warnings = |words: &[(&str, &str)]| {
+        let mut options = BondOptions::default();
+        words.iter().for_each(|(key, value)| options.set(key, value).unwrap());
+        options.warnings()
+    };
+    for (words, expected) in [
+        (
+            &[("min_links", "2")][..],
+            "min_links: it is stored, but as in Linux it has an effect in mode 802.3ad only",
+        ),
+        (
+            &[("resend_igmp", "0")],
+            "resend_igmp: it is stored, but the switch has no IGMP memberships to repeat",
+        ),
+        (
+            &[("lp_interval", "5")],
+            "lp_interval: it is stored, but as in Linux it has an effect in modes balance-tlb",
+        ),
+        (&[("fail_over_mac", "follow")], "fail_over_mac: it is stored, but members keep their own addresses"),
+        (
+            &[("fail_over_mac", "1"), ("mode", "2")],
+            "fail_over_mac: it is stored, but mode balance-xor ignores it",
+        ),
+        (&[("hash_buckets", "256")], "hash_buckets: it is stored, but mode active-backup ignores it"),
+    ] {
+        let told = warnings(words);
+        assert_eq!(told.len(), 1, "{words:?} {told:?}");
+        assert!(told[0].starts_with(&format!("bond option {expected}")), "{told:?}");
+    }
+    for words in
+        [&[("fail_over_mac", "active")][..], &[("mode", "2"), ("hash_buckets", "256")], &[("mode", "2")]]
+    {
+        assert_eq!(warnings(words), [""; 0], "{words:?}");
+    }
 }
 
 #[test]

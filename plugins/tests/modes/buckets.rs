@@ -135,6 +135,13 @@ fn the_table_can_be_changed_alive() {
     assert_eq!(rig.table(), table, "another hash, the same table");
     rig.set("hash_buckets=0");
     assert_eq!(rig.table(), [0, 1, 2]);
+    rig.set("hash_buckets=256");
+    rig.link(0, false);
+    rig.set("hash_buckets=0");
+    rig.link(0, true);
+    rig.set("hash_buckets=256");
+    assert_eq!(rig.table(), table, "a table that was given up is forgotten");
+    rig.set("hash_buckets=0");
     let status = rig.bond.status(rig.now);
     assert_eq!((status.buckets, status.members[1].buckets), (Some(3), Some(1)));
 }

@@ -109,7 +109,8 @@ fn golden_errors_of_bond_options() {
         ),
         (
             "set port bond0 lacp=active",
-            "bond option \"lacp\" exists in Linux or Open vSwitch but is not supported by this version",
+            "bond bond0: bond option \"lacp\" exists in Linux or Open vSwitch but is not supported by this version: \
+             LACP comes later; use a static group on the switch, or active-backup; leave it out",
         ),
         (
             "add-bond br0 bond1 e3 miimon=-1",

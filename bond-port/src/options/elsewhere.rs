@@ -1,0 +1,90 @@
+//! Options of Linux's driver and of OVS's bonds that this version does not have, and why.
+//!
+//! What a tool sends only because it always does, Linux's or OVS's default, is taken: it is what happens here. (Linux
+//! refuses an option that the mode doesn't have whatever its value.)
+
+/// One option, without the prefix `bond_`.
+pub(super) struct Elsewhere {
+    pub(super) name: &'static str,
+    /// Values that ask for what happens anyway; the first is Linux's or OVS's default. `default` is one of them, if
+    /// there are any.
+    pub(super) neutral: &'static [&'static str],
+    /// Why any other is refused.
+    pub(super) reason: &'static str,
+}
+
+impl Elsewhere {
+    pub(super) fn is_neutral(&self, value: &str) -> bool {
+        self.neutral.contains(&value) || value == "default" && !self.neutral.is_empty()
+    }
+}
+
+const fn of(name: &'static str, neutral: &'static [&'static str], reason: &'static str) -> Elsewhere {
+    Elsewhere { name, neutral, reason }
+}
+
+const LACP: &str =
+    "it belongs to mode 802.3ad, and in any other Linux answers \"option not supported in mode\"";
+const LACP_ALL_MODES: &str = "it has an effect in mode 802.3ad only";
+const LACP_OVS: &str = "LACP comes later; use a static group on the switch, or active-backup";
+const ARP: &str = "it belongs to the ARP monitor, which comes later; links are watched by kernel events";
+const POLLED: &str = "links are watched by kernel events, there is nothing to be polled";
+const BALANCED: &str = "it belongs to modes that are balanced by load, which come later";
+
+pub(super) const ELSEWHERE: &[Elsewhere] = &[
+    of("ad_actor_sys_prio", &["65535"], LACP),
+    of("ad_actor_system", &["00:00:00:00:00:00"], LACP),
+    of("ad_select", &["stable", "0"], LACP_ALL_MODES),
+    of("ad_user_port_key", &["0"], LACP),
+    of("arp_all_targets", &["any", "0"], ARP),
+    of("arp_interval", &["0"], ARP),
+    of("arp_ip_target", &[""], ARP),
+    of("arp_missed_max", &["2"], ARP),
+    of("arp_validate", &["none", "0"], ARP),
+    of("broadcast_neighbor", &["off", "0"], LACP),
+    of("coupled_control", &["on", "1"], LACP),
+    of("detect_mode", &["carrier"], POLLED),
+    of("fake_iface", &["false"], "no device stands for the bond; \"vsctl bond/show\" tells its state"),
+    of("hash_basis", &["0"], "the transmit hash is Linux's, which has no basis"),
+    of("lacp", &["off"], LACP_OVS),
+    of("lacp_active", &["on", "1"], LACP),
+    of("lacp_fallback_ab", &["false"], LACP_OVS),
+    of("lacp_rate", &["slow", "0"], LACP),
+    of("lacp_strict", &["off", "0"], LACP),
+    of("lacp_time", &["slow"], LACP_OVS),
+    of("lb_output_action", &["false"], BALANCED),
+    of("miimon_interval", &[], POLLED),
+    of("ns_ip6_target", &[""], ARP),
+    of(
+        "packets_per_slave",
+        &["1"],
+        "it belongs to mode balance-rr, and in any other Linux answers \"option not supported in mode\"",
+    ),
+    of("rebalance_interval", &["10000", "0"], BALANCED),
+    of(
+        "tlb_dynamic_lb",
+        &["1", "on"],
+        "it belongs to modes balance-tlb and balance-alb, and in any other Linux answers \"option not supported in \
+         mode\"",
+    ),
+    of("tx_queues", &["16"], "the bond is not a network device and has no transmit queues"),
+];
+
+/// What Linux sets like an option of the bond and what is done in another way here.
+pub(super) const COMMANDS: &[(&str, &str)] = &[
+    ("active_slave", "use \"vsctl bond/set-active-member BOND MEMBER\""),
+    ("active_member", "use \"vsctl bond/set-active-member BOND MEMBER\""),
+    ("slaves", "use \"vsctl add-bond-iface BOND MEMBER\" and \"vsctl del-bond-iface BOND MEMBER\""),
+    ("max_bonds", "any number of bonds can be made with \"vsctl add-bond\""),
+    ("prio", "it is an option of a member; set it on the interface"),
+    ("actor_port_prio", "it is an option of a member, and belongs to mode 802.3ad"),
+    ("queue_id", "the switch has no transmit queues that a member could be chosen by; leave it out"),
+];
+
+/// Other names that Linux has for an option: its netlink attributes', and one of two for one number.
+pub(super) const ALIASES: &[(&str, &str)] = &[
+    ("num_unsol_na", "num_grat_arp"),
+    ("num_peer_notif", "num_grat_arp"),
+    ("missed_max", "arp_missed_max"),
+    ("broadcast_neigh", "broadcast_neighbor"),
+];
