@@ -268,6 +268,26 @@ fn a_flood_from_one_port_costs_the_others_nothing() {
 }
 
 #[test]
+fn a_port_that_holds_just_its_share_keeps_it() {
+    for flooder in 0..5 {
+        let mut neighbours = Neighbours::new(Limits { macs: 10, age: AGE });
+        let guests = (0..10).map(|guest| (PortId(guest % 5), guest));
+        for (port, guest) in guests.clone() {
+            neighbours.handle_frame(at(0), port, 0, &request(mac(guest.into()), v4(guest as u8)));
+        }
+        for n in 0..100 {
+            neighbours.handle_frame(at(1), PortId(flooder), 0, &request(mac(1000 + n), v4(100 + n as u8)));
+        }
+        for (port, guest) in guests.filter(|(port, _)| *port != PortId(flooder)) {
+            assert_eq!(
+                neighbours.addresses(at(1), port, 0, mac(guest.into())),
+                [Address::V4(v4(guest as u8))]
+            );
+        }
+    }
+}
+
+#[test]
 fn a_borrowed_mac_costs_its_owner_nothing() {
     let mut neighbours = Neighbours::default();
     neighbours.handle_frame(at(0), PORT, 0, &request(mac(1), v4(1)));
