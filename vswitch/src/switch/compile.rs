@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use forwarding::drop_reason::DropReason;
 use forwarding::ids::{BridgeId, DeviceId, PortId};
-use forwarding::tables::{Admission, BridgeEntry, DeviceEntry, FloodLists, PortEntry, Tables, TransmitPlan};
+use forwarding::tables::{
+    Admission, BridgeEntry, DeviceEntry, FloodLists, Learning, PortEntry, Tables, TransmitPlan,
+};
 
 use super::attached::Attached;
 use super::{Port, Switch};
@@ -41,7 +43,11 @@ impl Switch {
             bridges: (self.bridges.slots().iter())
                 .map(|slot| {
                     let bridge = slot.as_ref()?;
-                    Some(BridgeEntry { fdb: Arc::clone(&bridge.fdb), flood: Arc::clone(&bridge.flood) })
+                    Some(BridgeEntry {
+                        fdb: Arc::clone(&bridge.fdb),
+                        flood: Arc::clone(&bridge.flood),
+                        vlan_counters: None,
+                    })
                 })
                 .collect(),
         };
@@ -66,7 +72,14 @@ impl Switch {
                 None => TransmitPlan::Drop(DropReason::DeviceDown),
             },
         };
-        PortEntry { bridge: BridgeId(port.bridge), vlan: port.vlan.clone(), transmit }
+        PortEntry {
+            bridge: BridgeId(port.bridge),
+            vlan: port.vlan.clone(),
+            transmit,
+            snoop: false,
+            learning: Learning::default(),
+            storm: None,
+        }
     }
 
     /// Compiles the flood lists of a bridge; needed when a port comes, goes, or changes its VLANs.

@@ -243,8 +243,12 @@ impl Switch {
         let Some(attached) = self.devices.get(first.device.0) else { return };
         let frames: Vec<_> =
             batch.iter().map(|announcement| (rarp(announcement.mac), announcement.tag)).collect();
-        let frames =
-            frames.iter().map(|(bytes, tag)| TxFrame { bytes, tag: *tag, header: Default::default() });
+        let frames = frames.iter().map(|(bytes, tag)| TxFrame {
+            bytes,
+            tag: *tag,
+            inner: None,
+            header: Default::default(),
+        });
         attached.slot.send(frames, &mut self.scratch);
     }
 
