@@ -4,6 +4,7 @@
 //! - [`device`]: packet sockets and TAPs, all packet I/O
 //! - [`netlink`]: link news and requests, the host stack's shield
 //! - [`datapath`], [`worker`], [`counters`]: published tables and the threads that forward by them
+//! - [`punt`]: what workers tell the control thread
 //! - [`model`], [`state_file`], [`saver`]: the desired state and how it is kept
 //! - [`transaction`]: commands as pure changes of the model
 //! - [`switch`]: what runs now, brought into line with the model
@@ -20,6 +21,7 @@ pub mod datapath;
 pub mod device;
 pub mod model;
 pub mod netlink;
+pub mod punt;
 pub mod random;
 pub mod rpc;
 pub mod saver;

@@ -15,7 +15,10 @@ use vswitch::rpc::listener::Listener;
 use vswitch::settings::{Flags, LogFormat, Settings};
 use vswitch::switch::Switch;
 use vswitch::worker::WorkerThread;
-use vswitch::{random, state_file};
+use vswitch::{punt, random, state_file};
+
+/// Notices of workers that may wait for the control thread.
+const NOTICES: usize = 1024;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -48,8 +51,9 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     let mut monitor = LinkMonitor::open().context("can't open a netlink socket")?;
     let links = monitor.dump()?;
     let mut datapath = Datapath::new();
+    let (notices, _) = punt::channel(NOTICES);
     let workers: Vec<_> = (0..settings.workers)
-        .map(|index| WorkerThread::start(index, &mut datapath, epoch))
+        .map(|index| WorkerThread::start(index, &mut datapath, epoch, notices.clone()))
         .collect::<Result<_, _>>()
         .context("can't start a worker thread")?;
     let mut switch = Switch::new(datapath, links, random::number());
