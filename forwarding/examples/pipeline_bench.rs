@@ -11,7 +11,9 @@ use forwarding::flow_hash::HashPolicy;
 use forwarding::ids::{BridgeId, DeviceId, PortId};
 use forwarding::mac::MacAddr;
 use forwarding::pipeline::{Egress, Ingress, forward};
-use forwarding::tables::{Admission, BridgeEntry, DeviceEntry, FloodLists, PortEntry, Tables, TransmitPlan};
+use forwarding::tables::{
+    Admission, BridgeEntry, DeviceEntry, FloodLists, Learning, PortEntry, Tables, TransmitPlan,
+};
 use forwarding::vlan::VlanPolicy;
 use forwarding::wire::virtio::VirtioNetHeader;
 
@@ -29,7 +31,8 @@ fn tables(bond: Option<TransmitPlan>) -> Tables {
     let mut ports: Vec<_> = (0..PORTS)
         .map(|n| {
             let transmit = TransmitPlan::One(DeviceId(n));
-            Some(PortEntry { bridge: BridgeId(0), vlan: policy.clone(), transmit })
+            let (learning, vlan) = (Learning::default(), policy.clone());
+            Some(PortEntry { bridge: BridgeId(0), vlan, transmit, snoop: true, learning, storm: None })
         })
         .collect();
     let mut admission = Admission::All;
@@ -45,6 +48,7 @@ fn tables(bond: Option<TransmitPlan>) -> Tables {
     let bridge = BridgeEntry {
         fdb: Arc::new(Fdb::new(FdbConfig { capacity: 8192, ageing: 300, seed: 42 })),
         flood: Arc::new(FloodLists::compile((0..PORTS).map(|n| (PortId(n), &policy)))),
+        vlan_counters: None,
     };
     Tables {
         generation: 1,

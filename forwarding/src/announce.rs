@@ -1,27 +1,92 @@
-//! Frames that tell the network where a MAC address is.
+//! Frames that tell the network where a MAC address is. Each is of `mac` about itself, so every switch on the way learns
+//! it anew, and no host's idea of an IP address changes.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use zerocopy::IntoBytes;
 
 use crate::mac::MacAddr;
 use crate::wire::arp::{self, ArpPacket};
 use crate::wire::ethernet::{self, EthernetHeader};
+use crate::wire::ipv6::{self, Ipv6Header};
+use crate::wire::nd::{self, AddressOption, NeighbourMessage};
 
-/// A broadcast RARP request of `mac` about itself: what hypervisors send for a guest that has moved, so every switch
-/// on the way learns the address anew and no host minds. Padded to the shortest frame of a wire.
+/// Octets of [`unsolicited_na`].
+pub const NA_LEN: usize = ethernet::HEADER_LEN + ipv6::HEADER_LEN + NA_MESSAGE_LEN;
+const NA_MESSAGE_LEN: usize = size_of::<NeighbourMessage>() + size_of::<AddressOption>();
+
+/// A broadcast RARP request of `mac` about itself: what hypervisors send for a guest that has moved. Padded to the
+/// shortest frame of a wire.
 pub fn rarp(mac: MacAddr) -> [u8; ethernet::MIN_FRAME] {
-    let header =
-        EthernetHeader { dst: MacAddr::BROADCAST, src: mac, ethertype: ethernet::ETHERTYPE_RARP.into() };
     let packet = ArpPacket {
+        operation: arp::REVERSE_REQUEST.into(),
+        target_mac: mac,
+        ..about(mac, Ipv4Addr::UNSPECIFIED)
+    };
+    broadcast(mac, ethernet::ETHERTYPE_RARP, &packet)
+}
+
+/// A gratuitous ARP: the broadcast request of `mac` for its own address (RFC 5227 clause 3). Padded to the shortest
+/// frame of a wire.
+pub fn garp(mac: MacAddr, ip: impl Into<Ipv4Addr>) -> [u8; ethernet::MIN_FRAME] {
+    broadcast(mac, ethernet::ETHERTYPE_ARP, &about(mac, ip.into()))
+}
+
+/// An unsolicited neighbour advertisement of `ip` at `mac` to all nodes, with the override flag, the target's link-layer
+/// address and its checksum (RFC 4861 clause 7.2.6). It says that `ip` is no router's.
+pub fn unsolicited_na(mac: MacAddr, ip: impl Into<Ipv6Addr>) -> [u8; NA_LEN] {
+    let src = ip.into().octets();
+    let dst = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1).octets();
+    let ethernet = EthernetHeader {
+        dst: MacAddr([0x33, 0x33, 0, 0, 0, 1]),
+        src: mac,
+        ethertype: ethernet::ETHERTYPE_IPV6.into(),
+    };
+    let ip = Ipv6Header {
+        version_class_label: (6 << 28).into(),
+        payload_len: (NA_MESSAGE_LEN as u16).into(),
+        next_header: nd::PROTOCOL_ICMPV6,
+        hop_limit: nd::HOP_LIMIT,
+        src,
+        dst,
+    };
+    let mut message = NeighbourMessage {
+        kind: nd::ADVERTISEMENT,
+        code: 0,
+        checksum: 0.into(),
+        flags: nd::FLAG_OVERRIDE.into(),
+        target: src,
+    };
+    let option = AddressOption { kind: nd::OPTION_TARGET_ADDRESS, units: 1, mac };
+    let pseudo = [0, 0, 0, NA_MESSAGE_LEN as u8, 0, 0, 0, nd::PROTOCOL_ICMPV6];
+    message.checksum =
+        checksum([&src[..], &dst, &pseudo, message.as_bytes(), option.as_bytes()].into_iter()).into();
+    let mut frame = [0; NA_LEN];
+    let mut at = 0;
+    for part in [ethernet.as_bytes(), ip.as_bytes(), message.as_bytes(), option.as_bytes()] {
+        frame[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    frame
+}
+
+/// An ARP request of a host for its own address.
+fn about(mac: MacAddr, ip: Ipv4Addr) -> ArpPacket {
+    ArpPacket {
         hardware_type: arp::HARDWARE_ETHERNET.into(),
         protocol_type: ethernet::ETHERTYPE_IPV4.into(),
         hardware_len: 6,
         protocol_len: 4,
-        operation: arp::REVERSE_REQUEST.into(),
+        operation: arp::REQUEST.into(),
         sender_mac: mac,
-        sender_ip: [0; 4],
-        target_mac: mac,
-        target_ip: [0; 4],
-    };
+        sender_ip: ip.octets(),
+        target_mac: MacAddr::ZERO,
+        target_ip: ip.octets(),
+    }
+}
+
+fn broadcast(src: MacAddr, ethertype: u16, packet: &ArpPacket) -> [u8; ethernet::MIN_FRAME] {
+    let header = EthernetHeader { dst: MacAddr::BROADCAST, src, ethertype: ethertype.into() };
     let mut frame = [0; ethernet::MIN_FRAME];
     let (head, rest) = frame.split_at_mut(ethernet::HEADER_LEN);
     head.copy_from_slice(header.as_bytes());
@@ -29,9 +94,18 @@ pub fn rarp(mac: MacAddr) -> [u8; ethernet::MIN_FRAME] {
     frame
 }
 
+/// The Internet checksum (RFC 1071) of parts of an even number of octets each.
+fn checksum<'a>(parts: impl Iterator<Item = &'a [u8]>) -> u16 {
+    let words = parts.flat_map(|part| part.chunks_exact(2)).map(|w| u32::from(w[0]) << 8 | u32::from(w[1]));
+    let sum: u32 = words.sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !((folded & 0xffff) + (folded >> 16)) as u16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn golden_octets() {
@@ -51,5 +125,45 @@ mod tests {
         let parsed = crate::parse::parse(&rarp(mac), None).unwrap();
         assert!(parsed.is_announcement());
         assert_eq!(parsed.src, mac);
+    }
+
+    const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+
+    #[test]
+    fn golden_octets_of_a_gratuitous_arp() {
+        let frame = garp(MAC, [192, 0, 2, 1]);
+        let expected: [u8; 42] = [
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0x00, 0x12, 0x34, 0x56, 0x08, 0x06, 0x00, 0x01,
+            0x08, 0x00, 0x06, 0x04, 0x00, 0x01, 0x52, 0x54, 0x00, 0x12, 0x34, 0x56, 192, 0, 2, 1, 0x00, 0x00,
+            0x00, 0x00, 0x00, 0x00, 192, 0, 2, 1,
+        ];
+        assert_eq!(frame[..42], expected);
+        assert_eq!(frame[42..], [0; 18]);
+        let parsed = crate::parse::parse(&frame, None).unwrap();
+        assert!(parsed.is_announcement() && parsed.src == MAC);
+    }
+
+    proptest! {
+        /// An independent parser reads what was meant, checksum included.
+        #[test]
+        fn advertisements_are_sound(mac in any::<[u8; 6]>(), ip in any::<[u8; 16]>()) {
+            let mac = MacAddr([mac[0] & 0xfe | 2, mac[1], mac[2], mac[3], mac[4], mac[5]]);
+            let frame = unsolicited_na(mac, ip);
+            let parsed = crate::parse::parse(&frame, None).unwrap();
+            prop_assert!(parsed.is_announcement() && parsed.src == mac);
+            prop_assert_eq!(parsed.dst, MacAddr([0x33, 0x33, 0, 0, 0, 1]));
+
+            let packet = etherparse::SlicedPacket::from_ethernet(&frame).unwrap();
+            let Some(etherparse::NetSlice::Ipv6(net)) = packet.net else { panic!() };
+            let header = net.header();
+            prop_assert_eq!((header.source(), header.hop_limit()), (ip, 255));
+            prop_assert_eq!(header.destination_addr(), "ff02::1".parse::<Ipv6Addr>().unwrap());
+            let Some(etherparse::TransportSlice::Icmpv6(icmp)) = packet.transport else { panic!() };
+            prop_assert!(icmp.is_checksum_valid(header.source(), header.destination()));
+            let etherparse::Icmpv6Type::NeighborAdvertisement(flags) = icmp.icmp_type() else { panic!() };
+            prop_assert!(flags.r#override && !flags.solicited && !flags.router);
+            prop_assert_eq!(&frame[62..78], &ip);
+            prop_assert_eq!(&frame[78..], &[&[2, 1][..], &mac.0].concat());
+        }
     }
 }

@@ -42,13 +42,21 @@ drop_reasons! {
     InactiveMember => "inactive_member",
     /// A local guest's own frame that the upstream switch sent back through the bond.
     Reflected => "reflected",
+    /// The port is locked, and the source address is not known to be behind it.
+    PortLocked => "port_locked",
+    /// More broadcast frames from the port than storm control allows.
+    StormBroadcast => "storm_broadcast",
+    /// More frames to unknown destinations from the port than storm control allows.
+    StormUnknown => "storm_unknown",
+    /// More multicast frames from the port than storm control allows.
+    StormMulticast => "storm_multicast",
     /// The destination is behind the port the frame came from.
     SamePort => "same_port",
     /// No other port of the bridge is in this VLAN.
     NoEgress => "no_egress",
     /// The bond has no member that can carry the frame.
     NoMember => "no_member",
-    /// The egress port is not in the frame's VLAN.
+    /// The egress port is not in the frame's VLAN, or does not carry the customer's VLAN.
     EgressVlan => "egress_vlan",
     /// Longer than the egress device's MTU.
     MtuExceeded => "mtu_exceeded",

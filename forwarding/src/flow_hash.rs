@@ -2,7 +2,8 @@
 //! for frames that reach the bond through a bridge: the outer VLAN tag is carried beside the octets.
 
 use crate::vlan::VlanTag;
-use crate::wire::ethernet::EthernetHeader;
+use crate::wire::ethernet::{ETHERTYPE_OFFSET, EthernetHeader};
+use crate::wire::vlan::TAG_LEN;
 
 mod full;
 mod keys;
@@ -64,6 +65,22 @@ pub fn hash(policy: HashPolicy, bytes: &[u8], tag: Option<VlanTag>) -> u32 {
         }
         (_, Some(keys)) => fold(layer2 ^ keys.addresses),
     }
+}
+
+/// Octets of a frame that [`hash_with_inner`] looks at: more than any policy needs of headers that occur.
+const HEADERS: usize = 512;
+
+/// As [`hash`], of the frame that has `inner` put into the octets behind the addresses.
+#[cold]
+pub fn hash_with_inner(policy: HashPolicy, bytes: &[u8], inner: VlanTag, tag: Option<VlanTag>) -> u32 {
+    let mut headers = [0; HEADERS];
+    let (addresses, rest) = bytes.split_at(bytes.len().min(ETHERTYPE_OFFSET));
+    let rest = &rest[..rest.len().min(HEADERS - ETHERTYPE_OFFSET - TAG_LEN)];
+    headers[..addresses.len()].copy_from_slice(addresses);
+    headers[12..14].copy_from_slice(&inner.tpid.to_be_bytes());
+    headers[14..16].copy_from_slice(&inner.tci.to_be_bytes());
+    headers[16..16 + rest.len()].copy_from_slice(rest);
+    hash(policy, &headers[..16 + rest.len()], tag)
 }
 
 /// Last octets of both addresses and the ethertype, as a number.

@@ -11,6 +11,8 @@
 //! - [`vlan`]: which VLAN a frame belongs to on a port, and how it leaves
 //! - [`fdb`]: the bounded MAC learning table
 //! - [`flow_hash`]: transmit hashes
+//! - [`storm`]: storm control of a port
+//! - [`vlan_counters`]: what came in by VLAN
 //! - [`tables`]: what the control thread compiles and executors read
 //! - [`pipeline`]: the decision about one frame
 //! - [`drop_reason`]: every reason for which a frame is dropped
@@ -25,6 +27,8 @@ pub mod ids;
 pub mod mac;
 pub mod parse;
 pub mod pipeline;
+pub mod storm;
 pub mod tables;
 pub mod vlan;
+pub mod vlan_counters;
 pub mod wire;

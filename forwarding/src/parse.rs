@@ -12,6 +12,7 @@ use crate::wire::ethernet::{
 };
 use crate::wire::ipv4::Ipv4Header;
 use crate::wire::ipv6::{self, Ipv6Header};
+use crate::wire::nd::{HOP_LIMIT, NeighbourMessage, PROTOCOL_ICMPV6};
 use crate::wire::vlan::{TAG_LEN, TagHeader, is_tpid};
 
 /// Most VLAN tags of a frame, the one carried beside its octets included.
@@ -32,7 +33,12 @@ pub enum Network {
         /// Octets of the header with its options, 20..=60.
         header_len: usize,
     },
-    /// IPv6 with a whole fixed header.
+    /// A neighbour solicitation or advertisement right behind the IPv6 header.
+    NeighbourDiscovery {
+        /// The sender tells everybody where it is: an unsolicited advertisement to a group address.
+        announcement: bool,
+    },
+    /// IPv6 with a whole fixed header; none of the above.
     Ipv6 {
         /// What follows the fixed header; may be an extension header.
         next_header: u8,
@@ -47,7 +53,7 @@ impl Network {
     pub fn header_len(self) -> usize {
         match self {
             Self::Ipv4 { header_len, .. } => header_len,
-            Self::Ipv6 { .. } => ipv6::HEADER_LEN,
+            Self::Ipv6 { .. } | Self::NeighbourDiscovery { .. } => ipv6::HEADER_LEN,
             Self::Arp { .. } | Self::Other => 0,
         }
     }
@@ -71,10 +77,21 @@ pub struct Parsed {
 }
 
 impl Parsed {
-    /// The sender tells everybody where it is; see [`Network::Arp`].
+    /// The sender tells everybody where it is; see [`Network::Arp`] and [`Network::NeighbourDiscovery`].
     #[inline]
     pub fn is_announcement(&self) -> bool {
-        self.network == Network::Arp { announcement: true }
+        self.resolves_addresses() == Some(true)
+    }
+
+    /// For ARP, RARP and neighbour discovery: whether it is an announcement.
+    #[inline]
+    pub fn resolves_addresses(&self) -> Option<bool> {
+        match self.network {
+            Network::Arp { announcement } | Network::NeighbourDiscovery { announcement } => {
+                Some(announcement)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -110,7 +127,10 @@ fn network(ethertype: u16, dst: MacAddr, packet: &[u8]) -> Network {
     let known = match ethertype {
         ETHERTYPE_IPV4 => Ipv4Header::parse(packet)
             .map(|h| Network::Ipv4 { protocol: h.protocol, header_len: h.header_len() }),
-        ETHERTYPE_IPV6 => Ipv6Header::parse(packet).map(|h| Network::Ipv6 { next_header: h.next_header }),
+        ETHERTYPE_IPV6 => Ipv6Header::parse(packet).map(|header| match header.next_header {
+            PROTOCOL_ICMPV6 => icmpv6(header, dst, packet),
+            next_header => Network::Ipv6 { next_header },
+        }),
         ETHERTYPE_ARP => ArpPacket::parse(packet)
             .map(|p| Network::Arp { announcement: dst.is_multicast() && p.is_gratuitous() }),
         ETHERTYPE_RARP => ArpPacket::parse(packet)
@@ -118,6 +138,20 @@ fn network(ethertype: u16, dst: MacAddr, packet: &[u8]) -> Network {
         _ => None,
     };
     known.unwrap_or(Network::Other)
+}
+
+/// Tells neighbour discovery from other ICMPv6. A packet that came from farther than this link is none (RFC 4861 clause
+/// 7.1); its checksum is not judged.
+fn icmpv6(header: &Ipv6Header, dst: MacAddr, packet: &[u8]) -> Network {
+    let message = NeighbourMessage::parse(&packet[ipv6::HEADER_LEN..]);
+    match message.filter(|_| header.hop_limit == HOP_LIMIT) {
+        Some(message) => Network::NeighbourDiscovery {
+            announcement: message.is_unsolicited_advertisement()
+                && dst.is_multicast()
+                && header.dst[0] == 0xff,
+        },
+        None => Network::Ipv6 { next_header: PROTOCOL_ICMPV6 },
+    }
 }
 
 #[cfg(test)]

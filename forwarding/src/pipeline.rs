@@ -1,21 +1,30 @@
 //! The decision about one frame: where it leaves, or why not.
 //!
 //! [`forward`] reads as the frame travels: `Frame::arrive` (device, port, parse, VLAN), `Frame::decide` (bond
-//! admission, learning, lookup), `Frame::leave` (egress port, transmit plan, MTU, tag). Apart from what the FDB
-//! learns, nothing changes here.
+//! admission, learning, lookup, storm control), `Frame::leave` (egress port, transmit plan, MTU, tags). Apart from what
+//! the FDB learns and storm control counts, nothing changes here. [`trace`] is the same way with an observer beside it.
 
 use core::cell::Cell;
 
 use crate::drop_reason::DropReason;
-use crate::fdb::{REFLECTION_TICKS, Tick};
+use crate::fdb::{Entry, Fdb, Learned, REFLECTION_TICKS, Tick};
 use crate::flow_hash::{self, HashPolicy};
 use crate::ids::{BridgeId, DeviceId, PortId};
+use crate::mac::MacAddr;
 use crate::parse::{Parsed, parse};
+use crate::storm::{Storm, StormKind};
 use crate::tables::{Admission, BridgeEntry, PortEntry, Tables, TransmitPlan};
-use crate::vlan::VlanTag;
+use crate::vlan::{Placed, VlanTag};
+use crate::wire::ethernet::{ETHERTYPE_OFFSET, HEADER_LEN};
 use crate::wire::virtio::VirtioNetHeader;
+use crate::wire::vlan::{TagHeader, is_tpid};
 
 mod length;
+mod step;
+mod trace;
+
+pub use step::{Names, Step};
+pub use trace::{Trace, trace};
 
 /// A received frame.
 #[derive(Debug, Clone, Copy)]
@@ -30,28 +39,61 @@ pub struct Ingress<'a> {
     pub header: VirtioNetHeader,
 }
 
-/// One copy of a frame that leaves: the received bytes as they are, with `tag` put in.
+/// One copy of a frame that leaves: the received bytes as they are, with the tags put in behind the addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Output {
     /// Where it leaves.
     pub device: DeviceId,
     /// The outer tag it leaves with.
     pub tag: Option<VlanTag>,
+    /// A customer's tag that came beside the bytes and goes back into them behind `tag`. Never without `tag`.
+    pub inner: Option<VlanTag>,
 }
 
-/// Where a frame leaves. Kept by the caller and used again for the next frame, so that nothing is allocated.
+/// A frame that the control thread wants to see, besides what becomes of it here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Punt {
+    /// The port it came in by.
+    pub port: PortId,
+    /// Its VLAN.
+    pub vlan: u16,
+}
+
+/// An address that is behind another port from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// The VLAN.
+    pub vlan: u16,
+    /// The address.
+    pub mac: MacAddr,
+    /// Where it was.
+    pub from: PortId,
+    /// Where it is.
+    pub to: PortId,
+}
+
+/// What becomes of a frame. Kept by the caller and used again for the next frame, so that nothing is allocated.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Egress {
-    /// The copies that leave, at most one for each port.
+    /// The copies that leave, at most one for each port. Empty if the frame is dropped.
     pub outputs: Vec<Output>,
-    /// The copies of a flood that could not leave, one reason for each.
+    /// The copies of a flood that could not leave, one reason for each. Empty if none could.
     pub dropped: Vec<DropReason>,
+    /// The frame is for the control thread too: ARP or neighbour discovery without a tag in its octets, that came in by
+    /// a port with [`PortEntry::snoop`] or, if it is an announcement, by any. Set also if no copy leaves.
+    pub punt: Option<Punt>,
+    /// Its source was learned at another port than before. Set also if no copy leaves.
+    pub moved: Option<Moved>,
+    /// The VLAN, if the frame had got as far as to have one.
+    pub vlan: Option<u16>,
 }
 
 impl Egress {
+    #[inline]
     fn clear(&mut self) {
         self.outputs.clear();
         self.dropped.clear();
+        (self.punt, self.moved, self.vlan) = (None, None, None);
     }
 }
 
@@ -59,7 +101,7 @@ impl Egress {
 /// `egress.dropped` lists the copies of a flood that do not.
 ///
 /// # Errors
-/// Why no copy leaves; `egress` is then empty. A flood of which no copy can leave gives the first copy's reason.
+/// Why no copy leaves. A flood of which no copy can leave gives the first copy's reason.
 #[inline]
 pub fn forward(
     tables: &Tables,
@@ -68,12 +110,20 @@ pub fn forward(
     egress: &mut Egress,
 ) -> Result<(), DropReason> {
     egress.clear();
-    let frame = Frame::arrive(tables, ingress)?;
-    match frame.decide(now)? {
-        Verdict::Unicast(port) => egress.outputs.push(frame.leave(port)?),
-        Verdict::Flood => frame.flood(egress)?,
-    }
-    Ok(())
+    Frame::arrive(tables, ingress, Silent)?.travel(now, egress)
+}
+
+/// Is told what happens on a frame's way.
+trait Observer {
+    fn note(&self, step: impl FnOnce() -> Step);
+}
+
+/// Nobody looks: every note compiles to nothing.
+struct Silent;
+
+impl Observer for Silent {
+    #[inline(always)]
+    fn note(&self, _: impl FnOnce() -> Step) {}
 }
 
 /// Which ports a frame is for.
@@ -86,61 +136,111 @@ enum Verdict {
 }
 
 /// A frame that has a port, a bridge and a VLAN.
-struct Frame<'a> {
+struct Frame<'a, O> {
     tables: &'a Tables,
     ingress: &'a Ingress<'a>,
     admission: Admission,
-    port: PortId,
+    port_id: PortId,
+    port: &'a PortEntry,
     bridge_id: BridgeId,
     bridge: &'a BridgeEntry,
+    fdb: &'a Fdb,
+    storm: Option<&'a Storm>,
     parsed: Parsed,
-    /// 0..=4094.
-    vlan: u16,
+    placed: Placed,
     /// Layer-3 octets of the longest packet it makes on a wire.
     length: u32,
     /// The last transmit hash that a plan asked for, and what for.
     hash: Cell<Option<(HashPolicy, Option<VlanTag>, u32)>>,
+    observer: O,
 }
 
-impl<'a> Frame<'a> {
+impl<'a, O: Observer> Frame<'a, O> {
     /// Finds the frame's port and VLAN, and refuses what is no sound frame.
     #[inline]
-    fn arrive(tables: &'a Tables, ingress: &'a Ingress<'a>) -> Result<Self, DropReason> {
+    fn arrive(tables: &'a Tables, ingress: &'a Ingress<'a>, observer: O) -> Result<Self, DropReason> {
         let device = tables.device(ingress.device).ok_or(DropReason::NoPort)?;
         let port = tables.port(device.port).ok_or(DropReason::NoPort)?;
         let bridge = tables.bridge(port.bridge).ok_or(DropReason::NoPort)?;
+        observer.note(|| Step::Received { device: ingress.device, port: device.port });
         let parsed = parse(ingress.bytes, ingress.tag)?;
+        observer.note(|| Step::Parsed { parsed, tag: ingress.tag });
         ingress.header.check(ingress.bytes.len())?;
         if parsed.dst.is_link_local_reserved() {
             return Err(DropReason::ReservedMulticast);
         }
-        let vlan = port.vlan.classify(ingress.tag).ok_or(DropReason::VlanNotAllowed)?;
+        let placed = port.vlan.place(ingress.tag).ok_or(DropReason::VlanNotAllowed)?;
+        observer.note(|| Step::Vlan(placed));
         Ok(Self {
             tables,
             ingress,
             admission: device.admission,
-            port: device.port,
+            port_id: device.port,
+            port,
             bridge_id: port.bridge,
             bridge,
+            fdb: &bridge.fdb,
+            storm: port.storm.as_deref(),
             parsed,
-            vlan,
+            placed,
             length: length::on_wire(ingress.bytes, &ingress.header, &parsed),
             hash: Cell::new(None),
+            observer,
         })
+    }
+
+    /// All the rest of the way.
+    #[inline]
+    fn travel(&self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
+        egress.vlan = Some(self.placed.vlan);
+        match self.decide(now, egress)? {
+            Verdict::Unicast(port) => egress.outputs.push(self.leave(port)?),
+            Verdict::Flood => self.flood(egress)?,
+        }
+        Ok(())
     }
 
     /// Lets the frame in or not, learns its source, and finds its destination.
     #[inline]
-    fn decide(&self, now: Tick) -> Result<Verdict, DropReason> {
+    fn decide(&self, now: Tick, egress: &mut Egress) -> Result<Verdict, DropReason> {
         self.admit(now)?;
+        self.observer.note(|| Step::Admitted(self.admission));
         if self.admission != Admission::Grace {
-            self.bridge.fdb.learn(self.vlan, self.parsed.src, self.port, now);
+            self.learn(now, egress)?;
         }
-        match self.locate(now) {
-            Some(port) if port == self.port => Err(DropReason::SamePort),
+        let found = self.locate(now);
+        self.observer.note(|| Step::Lookup { dst: self.parsed.dst, found });
+        if found.is_none() {
+            self.limit_storm(now)?;
+        }
+        if self.parsed.resolves_addresses().is_some() {
+            self.punt(egress);
+        }
+        match found {
+            Some(port) if port == self.port_id => Err(DropReason::SamePort),
             Some(port) => Ok(Verdict::Unicast(port)),
             None => Ok(Verdict::Flood),
         }
+    }
+
+    /// Learns the source, as far as the port may.
+    #[inline]
+    fn learn(&self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
+        let (vlan, mac) = (self.placed.vlan, self.parsed.src);
+        let learned = self.fdb.learn_within(vlan, mac, self.port_id, now, self.port.learning.most());
+        self.observer.note(|| Step::Learning { vlan, mac, port: self.port_id, learned });
+        match learned {
+            Learned::Refreshed | Learned::New => {}
+            Learned::Moved { from } => egress.moved = Some(Moved { vlan, mac, from, to: self.port_id }),
+            Learned::Full | Learned::Static if self.port.learning.locked => {
+                return Err(DropReason::PortLocked);
+            }
+            Learned::Full | Learned::Static => {}
+        }
+        if self.port.snoop && self.parsed.is_announcement() {
+            self.fdb.lock(vlan, mac, now);
+        }
+        Ok(())
     }
 
     /// The port behind which the destination is known to be. A port that the tables no longer have is unknown.
@@ -149,7 +249,7 @@ impl<'a> Frame<'a> {
         if self.parsed.dst.is_multicast() {
             return None;
         }
-        let port = self.bridge.fdb.lookup(self.vlan, self.parsed.dst, now)?;
+        let port = self.fdb.lookup(self.placed.vlan, self.parsed.dst, now)?;
         self.port_of_bridge(port).map(|_| port)
     }
 
@@ -161,37 +261,77 @@ impl<'a> Frame<'a> {
             Admission::AllButReflected => self.refuse_reflection(now),
             Admission::Grace => {
                 self.refuse_reflection(now)?;
-                let behind_another = self.locate(now).is_some_and(|port| port != self.port);
+                let behind_another = self.locate(now).is_some_and(|port| port != self.port_id);
                 if behind_another { Ok(()) } else { Err(DropReason::InactiveMember) }
             }
             Admission::Nothing => Err(DropReason::InactiveMember),
         }
     }
 
-    /// Refuses a frame whose source was just seen on another port: the upstream switch sent a guest's own frame back.
+    /// Refuses a frame that the upstream switch sent back.
     #[inline]
     fn refuse_reflection(&self, now: Tick) -> Result<(), DropReason> {
-        match self.bridge.fdb.entry(self.vlan, self.parsed.src, now) {
-            Some(entry) if entry.port != self.port && entry.age <= REFLECTION_TICKS => {
+        match self.fdb.entry(self.placed.vlan, self.parsed.src, now) {
+            Some(entry) if entry.port != self.port_id && self.is_reflection(&entry) => {
                 Err(DropReason::Reflected)
             }
             _ => Ok(()),
         }
     }
 
+    /// Whether a frame whose source is behind another port is that guest's own frame, and no news of the guest having
+    /// moved: an ordinary frame if the guest was just seen there, an announcement if the guest (or we for it) has just
+    /// made one.
+    #[inline]
+    fn is_reflection(&self, entry: &Entry) -> bool {
+        if self.parsed.is_announcement() {
+            entry.is_locked || entry.is_static
+        } else {
+            entry.age <= REFLECTION_TICKS
+        }
+    }
+
+    /// Counts a frame to be flooded against the port's limits.
+    #[inline]
+    fn limit_storm(&self, now: Tick) -> Result<(), DropReason> {
+        let Some(storm) = self.storm else { return Ok(()) };
+        let kind = if self.parsed.dst.is_broadcast() {
+            StormKind::Broadcast
+        } else if self.parsed.dst.is_multicast() {
+            StormKind::Multicast
+        } else {
+            StormKind::Unknown
+        };
+        if storm.admit(kind, now) { Ok(()) } else { Err(kind.drop_reason()) }
+    }
+
+    /// Tells the control thread of ARP or neighbour discovery. What a customer's tag encloses is the customer's.
+    fn punt(&self, egress: &mut Egress) {
+        let wanted = self.port.snoop || self.parsed.is_announcement();
+        if wanted && self.parsed.inner_tags == 0 && self.placed.inner.is_none() {
+            egress.punt = Some(Punt { port: self.port_id, vlan: self.placed.vlan });
+        }
+    }
+
     /// A copy for each other port of the VLAN.
     fn flood(&self, egress: &mut Egress) -> Result<(), DropReason> {
-        for port in self.bridge.flood.ports(self.vlan).iter().filter(|port| **port != self.port) {
+        let all = self.bridge.flood.ports(self.placed.vlan);
+        self.observer
+            .note(|| Step::Flood { ports: all.iter().filter(|port| **port != self.port_id).count() });
+        for port in all.iter().filter(|port| **port != self.port_id) {
             match self.leave(*port) {
                 Ok(output) => egress.outputs.push(output),
-                Err(reason) => egress.dropped.push(reason),
+                Err(reason) => {
+                    self.observer.note(|| Step::CopyDropped { port: *port, reason });
+                    egress.dropped.push(reason);
+                }
             }
         }
         if !egress.outputs.is_empty() {
             return Ok(());
         }
         let reason = egress.dropped.first().copied().unwrap_or(DropReason::NoEgress);
-        egress.clear();
+        egress.dropped.clear();
         Err(reason)
     }
 
@@ -199,37 +339,65 @@ impl<'a> Frame<'a> {
     #[inline]
     fn leave(&self, id: PortId) -> Result<Output, DropReason> {
         let port = self.port_of_bridge(id).ok_or(DropReason::NoPort)?;
-        if !port.vlan.contains(self.vlan) {
+        if !port.vlan.contains(self.placed.vlan) || !port.vlan.carries_customer(|| self.customer_vid()) {
             return Err(DropReason::EgressVlan);
         }
-        let tag = port.vlan.egress_tag(self.vlan, self.ingress.tag);
-        let device = self.pick_device(&port.transmit, tag)?;
+        let (tag, inner) = port.vlan.egress_tags(self.placed);
+        let device = self.pick_device(id, &port.transmit, tag, inner)?;
         // A device that is not this port's is one that the tables lost: it may be anywhere, even where we came from.
         let entry =
             self.tables.device(device).filter(|entry| entry.port == id).ok_or(DropReason::DeviceDown)?;
         if self.length > entry.mtu {
+            self.observer.note(|| Step::TooLong { device, length: self.length, mtu: entry.mtu });
             return Err(DropReason::MtuExceeded);
         }
-        Ok(Output { device, tag })
+        let output = Output { device, tag, inner };
+        self.observer.note(|| Step::Leaves { port: id, output, length: self.length, mtu: entry.mtu });
+        Ok(output)
+    }
+
+    /// The VLAN of the tag within the outermost; 0: there is none.
+    fn customer_vid(&self) -> u16 {
+        if let Some(inner) = self.placed.inner {
+            return inner.vid();
+        }
+        let bytes = self.ingress.bytes;
+        let tpid = u16::from_be_bytes([bytes[ETHERTYPE_OFFSET], bytes[ETHERTYPE_OFFSET + 1]]);
+        match TagHeader::parse(&bytes[HEADER_LEN..]) {
+            Some(header) if is_tpid(tpid) => header.tci.get() & 0x0fff,
+            _ => 0,
+        }
     }
 
     /// The device that the transmit plan names for this frame.
     #[inline]
-    fn pick_device(&self, plan: &TransmitPlan, tag: Option<VlanTag>) -> Result<DeviceId, DropReason> {
+    fn pick_device(
+        &self,
+        port: PortId,
+        plan: &TransmitPlan,
+        tag: Option<VlanTag>,
+        inner: Option<VlanTag>,
+    ) -> Result<DeviceId, DropReason> {
         match plan {
             TransmitPlan::Drop(reason) => Err(*reason),
             TransmitPlan::One(device) => Ok(*device),
-            TransmitPlan::Buckets { hash, table } => {
+            TransmitPlan::Buckets { hash: policy, table } => {
+                let hash = self.hash(*policy, tag, inner);
                 let buckets = table.len() as u32;
-                let bucket = self.hash(*hash, tag).checked_rem(buckets).ok_or(DropReason::NoMember)?;
-                Ok(table[bucket as usize])
+                let bucket = hash.checked_rem(buckets).ok_or(DropReason::NoMember)?;
+                let device = table[bucket as usize];
+                self.observer.note(|| Step::Hash { port, policy: *policy, hash, bucket, buckets, device });
+                Ok(device)
             }
         }
     }
 
     /// The transmit hash of the frame as it leaves, computed when a plan first asks for it.
     #[inline]
-    fn hash(&self, policy: HashPolicy, tag: Option<VlanTag>) -> u32 {
+    fn hash(&self, policy: HashPolicy, tag: Option<VlanTag>, inner: Option<VlanTag>) -> u32 {
+        if let Some(inner) = inner {
+            return flow_hash::hash_with_inner(policy, self.ingress.bytes, inner, tag);
+        }
         match self.hash.get() {
             Some((of_policy, of_tag, hash)) if (of_policy, of_tag) == (policy, tag) => hash,
             _ => {

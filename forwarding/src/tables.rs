@@ -7,7 +7,9 @@ use crate::drop_reason::DropReason;
 use crate::fdb::Fdb;
 use crate::flow_hash::HashPolicy;
 use crate::ids::{BridgeId, DeviceId, PortId};
+use crate::storm::Storm;
 use crate::vlan::VlanPolicy;
+use crate::vlan_counters::VlanCounters;
 
 /// One generation of everything that decides about frames.
 #[derive(Debug, Default, Clone)]
@@ -40,7 +42,8 @@ pub enum Admission {
     All,
     /// Every frame but those whose source is a MAC of another port of this bridge seen there within
     /// [`crate::fdb::REFLECTION_TICKS`]: such a frame is our own guest's, sent back by the upstream switch.
-    /// ([`DropReason::Reflected`].)
+    /// ([`DropReason::Reflected`].) An announcement (gratuitous ARP, RARP, unsolicited NA) is one only if the entry is
+    /// locked or static: otherwise the guest has moved, and the entry moves at once.
     AllButReflected,
     /// A member that has just ceased to be active: only unicast frames to a MAC known behind another port, until the
     /// upstream switch has relearned; everything else is dropped as [`DropReason::InactiveMember`]. Reflections are
@@ -59,6 +62,31 @@ pub struct PortEntry {
     pub vlan: VlanPolicy,
     /// How frames leave it.
     pub transmit: TransmitPlan,
+    /// ARP and IPv6 neighbour discovery that it brings in go to the control thread too, and an announcement heard here
+    /// locks its entry in the FDB against its own reflection: a port with guests, no bond.
+    pub snoop: bool,
+    /// How much is learned from it.
+    pub learning: Learning,
+    /// Limits on what it may flood.
+    pub storm: Option<Arc<Storm>>,
+}
+
+/// How much is learned from a port. The default is no limit and no lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Learning {
+    /// Most entries learned from it. What is refused is counted by the FDB, and its frames are forwarded all the same.
+    pub limit: Option<u32>,
+    /// Frames whose source the FDB does not have behind this port, static or learned, are dropped as
+    /// [`DropReason::PortLocked`]. With a limit the port fills it first; without one it learns nothing new.
+    pub locked: bool,
+}
+
+impl Learning {
+    /// Most entries learned from the port.
+    #[inline]
+    pub fn most(self) -> u32 {
+        self.limit.unwrap_or(if self.locked { 0 } else { u32::MAX })
+    }
 }
 
 /// How a logical port sends: the trivial case for a plain port, the work of a mode for a bond.
@@ -85,6 +113,8 @@ pub struct BridgeEntry {
     pub fdb: Arc<Fdb>,
     /// Where frames with unknown or group destination go.
     pub flood: Arc<FloodLists>,
+    /// Counters of what comes in, by VLAN, if wanted.
+    pub vlan_counters: Option<Arc<VlanCounters>>,
 }
 
 /// Flood lists of a bridge: for each VLAN the ports that are in it, compiled so that no port without the VLAN is
@@ -145,14 +175,18 @@ mod tests {
     use super::*;
     use crate::vlan::{MAX_VLAN, VlanSet};
     use proptest::collection::vec;
+    use proptest::option;
     use proptest::prelude::*;
 
     fn policy() -> impl Strategy<Value = VlanPolicy> {
         let vlan = || prop_oneof![0..4u16, 0..=MAX_VLAN];
+        let set = || option::of(vec(vlan(), 0..4).prop_map(VlanSet::from_iter));
         prop_oneof![
             vlan().prop_map(VlanPolicy::Access),
-            Just(VlanPolicy::Trunk(None)),
-            vec(vlan(), 0..4).prop_map(|vlans| VlanPolicy::Trunk(Some(VlanSet::from_iter(vlans)))),
+            set().prop_map(VlanPolicy::Trunk),
+            (vlan(), set()).prop_map(|(native, trunks)| VlanPolicy::NativeTagged { native, trunks }),
+            (vlan(), set()).prop_map(|(native, trunks)| VlanPolicy::NativeUntagged { native, trunks }),
+            (vlan(), set()).prop_map(|(vlan, cvlans)| VlanPolicy::Dot1qTunnel { vlan, cvlans }),
         ]
     }
 

@@ -8,6 +8,7 @@ pub mod arp;
 pub mod ethernet;
 pub mod ipv4;
 pub mod ipv6;
+pub mod nd;
 pub mod transport;
 pub mod virtio;
 pub mod vlan;

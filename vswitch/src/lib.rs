@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`device`]: packet sockets and TAPs, all packet I/O
 //! - [`netlink`]: link news and requests, the host stack's shield
-//! - [`datapath`], [`worker`], [`counters`]: published tables and the threads that forward by them
+//! - [`datapath`], [`worker`], [`counters`], [`punt`]: published tables, the threads that forward by them, what they tell
+//! - [`punt`]: what workers tell the control thread
 //! - [`model`], [`state_file`], [`saver`]: the desired state and how it is kept
 //! - [`transaction`]: commands as pure changes of the model
 //! - [`switch`]: what runs now, brought into line with the model
@@ -26,6 +27,7 @@ pub mod metrics;
 pub mod model;
 pub mod neighbours;
 pub mod netlink;
+pub mod punt;
 pub mod random;
 pub mod rpc;
 pub mod saver;

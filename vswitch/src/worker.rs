@@ -12,13 +12,16 @@ use arc_swap::{ArcSwap, Cache};
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::Tick;
 use forwarding::ids::{DeviceId, MAX_DEVICES};
-use forwarding::pipeline::{self, Egress, Ingress};
+use forwarding::pipeline::{self, Egress, Ingress, Output};
+use forwarding::tables::Tables;
 use forwarding::vlan::VlanTag;
+use forwarding::vlan_counters::VlanCounters;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::datapath::{Datapath, Slot, Snapshot};
 use crate::device::{BURST, RxBurst, TxBurst, TxFrame};
+use crate::punt;
 
 const WAKE: Token = Token(usize::MAX);
 
@@ -32,11 +35,16 @@ pub struct WorkerThread {
 
 impl WorkerThread {
     /// Starts worker number `index`, which takes its place in `datapath`. `epoch` is the daemon's start, from which
-    /// FDB ticks count.
+    /// FDB ticks count; `notices` is where it tells the control thread of what it should know.
     ///
     /// # Errors
     /// No epoll instance, eventfd or thread can be had.
-    pub fn start(index: usize, datapath: &mut Datapath, epoch: Instant) -> io::Result<Self> {
+    pub fn start(
+        index: usize,
+        datapath: &mut Datapath,
+        epoch: Instant,
+        notices: punt::Sender,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let seen = Arc::new(AtomicU64::new(0));
@@ -54,6 +62,7 @@ impl WorkerThread {
             rx: RxBurst::new()?,
             egress: Egress::default(),
             outgoing: Outgoing::default(),
+            notices,
         };
         let thread = thread::Builder::new().name(format!("worker{index}")).spawn(move || worker.run())?;
         datapath.add_worker(Arc::clone(&waker), seen);
@@ -88,6 +97,7 @@ struct Worker {
     rx: RxBurst,
     egress: Egress,
     outgoing: Outgoing,
+    notices: punt::Sender,
 }
 
 impl Worker {
@@ -181,6 +191,7 @@ impl Worker {
             return false;
         }
         let mut bytes = 0;
+        let mut vlans = VlanRun::of(&snapshot.tables, id);
         let mut drops = [0u32; DropReason::COUNT];
         for index in 0..received {
             let frame = match self.rx.frame(index) {
@@ -192,10 +203,13 @@ impl Worker {
             };
             bytes += frame.bytes.len() as u64;
             let ingress = Ingress { device: id, bytes: frame.bytes, tag: frame.tag, header: frame.header };
-            match pipeline::forward(&snapshot.tables, tick, &ingress, &mut self.egress) {
+            let verdict = pipeline::forward(&snapshot.tables, tick, &ingress, &mut self.egress);
+            self.notices.notify(&self.egress, frame.bytes);
+            vlans.count(self.egress.vlan, frame.bytes.len());
+            match verdict {
                 Ok(()) => {
                     for output in &self.egress.outputs {
-                        self.outgoing.push(output.device, index as u8, output.tag);
+                        self.outgoing.push(output, index as u8);
                     }
                     for reason in &self.egress.dropped {
                         drops[*reason as usize] += 1;
@@ -204,6 +218,7 @@ impl Worker {
                 Err(reason) => drops[reason as usize] += 1,
             }
         }
+        vlans.end();
         slot.counters.add_rx(received as u64, bytes);
         for (reason, count) in DropReason::ALL.iter().zip(drops) {
             if count > 0 {
@@ -211,15 +226,59 @@ impl Worker {
             }
         }
         self.outgoing.flush(snapshot, &self.rx);
+        self.notices.flush();
         received == BURST
     }
+}
+
+/// Counts frames by VLAN: consecutive ones of one VLAN together.
+struct VlanRun<'a> {
+    counters: Option<&'a VlanCounters>,
+    vlan: u16,
+    frames: u64,
+    bytes: u64,
+}
+
+impl<'a> VlanRun<'a> {
+    /// For frames of one device.
+    fn of(tables: &'a Tables, device: DeviceId) -> Self {
+        let port = tables.device(device).and_then(|device| tables.port(device.port));
+        let bridge = port.and_then(|port| tables.bridge(port.bridge));
+        let counters = bridge.and_then(|bridge| bridge.vlan_counters.as_deref());
+        Self { counters, vlan: 0, frames: 0, bytes: 0 }
+    }
+
+    #[inline]
+    fn count(&mut self, vlan: Option<u16>, bytes: usize) {
+        let (Some(_), Some(vlan)) = (self.counters, vlan) else { return };
+        if vlan != self.vlan {
+            self.end();
+            self.vlan = vlan;
+        }
+        self.frames += 1;
+        self.bytes += bytes as u64;
+    }
+
+    fn end(&mut self) {
+        if let Some(counters) = self.counters.filter(|_| self.frames > 0) {
+            counters.add(self.vlan, self.frames, self.bytes);
+        }
+        (self.frames, self.bytes) = (0, 0);
+    }
+}
+
+/// A frame to be sent: its slot in the receive burst and the tags it gets.
+struct Queued {
+    index: u8,
+    tag: Option<VlanTag>,
+    inner: Option<VlanTag>,
 }
 
 /// Frames of one receive burst, sorted by the device they leave by.
 #[derive(Default)]
 struct Outgoing {
-    /// Indexed by device number: (slot in the receive burst, tag to send).
-    queues: Vec<Vec<(u8, Option<VlanTag>)>>,
+    /// Indexed by device number.
+    queues: Vec<Vec<Queued>>,
     /// Devices whose queue is not empty.
     touched: Vec<DeviceId>,
     scratch: TxBurst,
@@ -227,29 +286,94 @@ struct Outgoing {
 
 impl Outgoing {
     #[inline]
-    fn push(&mut self, device: DeviceId, index: u8, tag: Option<VlanTag>) {
-        let number = usize::from(device.0);
+    fn push(&mut self, output: &Output, index: u8) {
+        let number = usize::from(output.device.0);
         if number >= self.queues.len() {
             self.queues.resize_with(number + 1, Vec::new);
         }
         let queue = &mut self.queues[number];
         if queue.is_empty() {
-            self.touched.push(device);
+            self.touched.push(output.device);
         }
-        queue.push((index, tag));
+        queue.push(Queued { index, tag: output.tag, inner: output.inner });
     }
 
     fn flush(&mut self, snapshot: &Snapshot, rx: &RxBurst) {
         while let Some(device) = self.touched.pop() {
             let queue = &mut self.queues[usize::from(device.0)];
             if let Some(slot) = snapshot.slot(device) {
-                let frames = queue.iter().filter_map(|(index, tag)| {
-                    let frame = rx.frame(usize::from(*index)).ok()?;
-                    Some(TxFrame { tag: *tag, ..frame.into() })
+                let frames = queue.iter().filter_map(|queued| {
+                    let frame = rx.frame(usize::from(queued.index)).ok()?;
+                    Some(TxFrame { tag: queued.tag, inner: queued.inner, ..frame.into() })
                 });
                 slot.send(frames, &mut self.scratch);
             }
             queue.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forwarding::fdb::{Fdb, FdbConfig};
+    use forwarding::ids::{BridgeId, PortId};
+    use forwarding::tables::{
+        Admission, BridgeEntry, DeviceEntry, FloodLists, Learning, PortEntry, TransmitPlan,
+    };
+    use forwarding::vlan::VlanPolicy;
+    use forwarding::vlan_counters::VlanCount;
+
+    fn tables(vlan_counters: Option<Arc<VlanCounters>>) -> Tables {
+        let vlan = VlanPolicy::Trunk(None);
+        let flood = FloodLists::compile([(PortId(0), &vlan)].into_iter());
+        let fdb = Fdb::new(FdbConfig { capacity: 4, ageing: 300, seed: 1 });
+        let (transmit, learning) = (TransmitPlan::One(DeviceId(0)), Learning::default());
+        Tables {
+            generation: 1,
+            devices: vec![Some(DeviceEntry { port: PortId(0), mtu: 1500, admission: Admission::All })],
+            ports: vec![Some(PortEntry {
+                bridge: BridgeId(0),
+                vlan,
+                transmit,
+                snoop: false,
+                learning,
+                storm: None,
+            })],
+            bridges: vec![Some(BridgeEntry { fdb: Arc::new(fdb), flood: Arc::new(flood), vlan_counters })],
+        }
+    }
+
+    #[test]
+    fn runs_of_one_vlan_are_counted_together_and_completely() {
+        let counters = Arc::new(VlanCounters::new());
+        let tables = tables(Some(Arc::clone(&counters)));
+        let mut run = VlanRun::of(&tables, DeviceId(0));
+        for (vlan, bytes) in [
+            (None, 60),
+            (Some(0), 60),
+            (Some(5), 100),
+            (Some(5), 200),
+            (None, 60),
+            (Some(5), 1),
+            (Some(0), 9),
+        ] {
+            run.count(vlan, bytes);
+        }
+        run.end();
+        run.end();
+        let count = |vlan, frames, bytes| VlanCount { vlan, frames, bytes };
+        assert_eq!(counters.read(), [count(0, 2, 69), count(5, 3, 301)]);
+    }
+
+    #[test]
+    fn without_counters_nothing_is_counted() {
+        let tables = tables(None);
+        for device in [0, 7] {
+            let mut run = VlanRun::of(&tables, DeviceId(device));
+            run.count(Some(1), 60);
+            assert_eq!(run.frames, 0);
+            run.end();
         }
     }
 }

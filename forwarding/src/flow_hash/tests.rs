@@ -76,6 +76,19 @@ fn a_tag_in_a_tunnel_and_one_beside_the_octets() {
 }
 
 #[test]
+fn a_tag_to_be_put_in_counts_as_one_in_the_octets() {
+    let inner = VlanTag { tpid: TPID_8021Q, tci: 5 };
+    for payload in [0, 100, 2000] {
+        let tail = vec![0x5a; payload];
+        let without = frame(0x0800, &[&ipv4(17, 0), &UDP, &tail]);
+        let with = frame(0x8100, &[&[0, 5, 0x08, 0x00], &ipv4(17, 0), &UDP, &tail]);
+        for policy in HashPolicy::ALL {
+            assert_eq!(hash_with_inner(policy, &without, inner, TAG), hash(policy, &with, TAG));
+        }
+    }
+}
+
+#[test]
 fn fragments_have_no_ports() {
     for fragment in [0x2000, 0x00b9, 0x20b9] {
         let bytes = frame(0x0800, &[&ipv4(17, fragment), &UDP]);

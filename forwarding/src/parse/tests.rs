@@ -121,6 +121,27 @@ fn announcements_are_sent_to_everybody() {
     assert_eq!(parse(&gratuitous, None).unwrap().network, Network::Arp { announcement: false });
 }
 
+#[test]
+fn neighbour_discovery() {
+    let na = crate::announce::unsolicited_na(MacAddr(SRC), [0xfd; 16]);
+    let network = |change: &[(usize, u8)]| {
+        let mut bytes = na;
+        change.iter().for_each(|(at, octet)| bytes[*at] = *octet);
+        parse(&bytes, None).unwrap().network
+    };
+    assert_eq!(network(&[]), Network::NeighbourDiscovery { announcement: true });
+    for not_to_all in [&[(0, 2)][..], &[(38, 0xfe)], &[(58, 0x60)], &[(54, 135)]] {
+        assert_eq!(network(not_to_all), Network::NeighbourDiscovery { announcement: false });
+    }
+    for other in [(21, 254), (54, 128), (54, 134), (55, 1)] {
+        assert_eq!(network(&[other]), Network::Ipv6 { next_header: 58 }, "{other:?}");
+    }
+    let cut = parse(&na[..77], None).unwrap();
+    assert_eq!(cut.network, Network::Ipv6 { next_header: 58 });
+    assert_eq!(parse(&na, None).unwrap().resolves_addresses(), Some(true));
+    assert_eq!(cut.resolves_addresses(), None);
+}
+
 /// Frames with 0..=5 tags, any ethertype (the known ones often), any payload.
 fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     let ethertype = prop_oneof![Just(0x0800), Just(0x86dd), Just(0x0806), any::<u16>()];
@@ -158,6 +179,7 @@ proptest! {
         });
         match ours.network {
             Network::Ipv4 { .. } | Network::Ipv6 { .. } => prop_assert_eq!(Some(ours.network), ip),
+            Network::NeighbourDiscovery { .. } => prop_assert_eq!(Some(Network::Ipv6 { next_header: 58 }), ip),
             Network::Arp { .. } | Network::Other => prop_assert_eq!(None, ip),
         }
     }

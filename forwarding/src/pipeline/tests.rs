@@ -5,11 +5,15 @@ use std::sync::Arc;
 use super::*;
 use crate::fdb::{Fdb, FdbConfig, Learned};
 use crate::mac::MacAddr;
-use crate::tables::{BridgeEntry, DeviceEntry, FloodLists};
+use crate::tables::{BridgeEntry, DeviceEntry, FloodLists, Learning};
 use crate::vlan::{TPID_8021AD, TPID_8021Q, VlanPolicy};
 use crate::wire::virtio;
 
+mod announcements;
+mod limits;
+mod modes;
 mod properties;
+mod tracing;
 
 const NOW: Tick = Tick(1000);
 const TRUNK: VlanPolicy = VlanPolicy::Trunk(None);
@@ -18,6 +22,7 @@ const TRUNK: VlanPolicy = VlanPolicy::Trunk(None);
 struct Switch {
     tables: Tables,
     egress: Egress,
+    now: Tick,
 }
 
 impl Switch {
@@ -27,6 +32,7 @@ impl Switch {
         let bridge = BridgeEntry {
             fdb: Arc::new(Fdb::new(FdbConfig { capacity: 64, ageing: 300, seed: 1 })),
             flood: Arc::new(FloodLists::compile(ports.iter().map(|((port, _), vlan)| (*port, vlan)))),
+            vlan_counters: None,
         };
         let tables = Tables {
             generation: 1,
@@ -38,12 +44,12 @@ impl Switch {
                 .iter()
                 .map(|((_, device), vlan)| {
                     let transmit = TransmitPlan::One(*device);
-                    Some(PortEntry { bridge: BridgeId(0), vlan: vlan.clone(), transmit })
+                    Some(port_entry(0, vlan.clone(), transmit))
                 })
                 .collect(),
             bridges: vec![Some(bridge)],
         };
-        Self { tables, egress: Egress::default() }
+        Self { tables, egress: Egress::default(), now: NOW }
     }
 
     /// `plain` ports 0.., and a bond as the last port with two members, the devices `plain` and `plain` + 1.
@@ -73,7 +79,7 @@ impl Switch {
 
     /// What becomes of a frame: the devices and tags it leaves with.
     fn send(&mut self, ingress: &Ingress<'_>) -> Result<Vec<Output>, DropReason> {
-        forward(&self.tables, NOW, ingress, &mut self.egress).map(|()| self.egress.outputs.clone())
+        forward(&self.tables, self.now, ingress, &mut self.egress).map(|()| self.egress.outputs.clone())
     }
 
     /// The devices by which an untagged frame leaves.
@@ -81,6 +87,11 @@ impl Switch {
         let bytes = frame(dst, src);
         self.send(&untagged(device, &bytes)).map(|outputs| outputs.iter().map(|o| o.device.0).collect())
     }
+}
+
+fn port_entry(bridge: u16, vlan: VlanPolicy, transmit: TransmitPlan) -> PortEntry {
+    let learning = Learning::default();
+    PortEntry { bridge: BridgeId(bridge), vlan, transmit, snoop: false, learning, storm: None }
 }
 
 fn host(n: u8) -> MacAddr {
@@ -103,7 +114,7 @@ fn tagged(device: u16, bytes: &[u8], tci: u16) -> Ingress<'_> {
 }
 
 fn output(device: u16, tci: Option<u16>) -> Output {
-    Output { device: DeviceId(device), tag: tci.map(|tci| VlanTag { tpid: TPID_8021Q, tci }) }
+    Output { device: DeviceId(device), tag: tci.map(|tci| VlanTag { tpid: TPID_8021Q, tci }), inner: None }
 }
 
 #[test]
@@ -192,7 +203,7 @@ fn priority_and_tag_protocol_survive() {
     assert_eq!(switch.send(&tagged(0, &bytes, 0xa00a)), Ok(vec![output(1, Some(0xa00a))]));
     let tag = Some(VlanTag { tpid: TPID_8021AD, tci: 0x600a });
     let outputs = switch.send(&Ingress { tag, ..untagged(0, &bytes) }).unwrap();
-    assert_eq!(outputs, [Output { device: DeviceId(1), tag }]);
+    assert_eq!(outputs, [Output { device: DeviceId(1), tag, inner: None }]);
 }
 
 #[test]
@@ -239,7 +250,7 @@ fn copies_of_a_flood_that_cannot_leave_are_listed() {
     assert_eq!(switch.egress.dropped, [DropReason::NoMember, DropReason::MtuExceeded]);
     switch.tables.devices[3] = None;
     assert_eq!(switch.path(0, host(2), host(1)), Err(DropReason::NoMember), "the first copy's reason");
-    assert_eq!(switch.egress, Egress::default());
+    assert_eq!(switch.egress, Egress { vlan: Some(0), ..Egress::default() });
     switch.fdb().learn(0, host(2), PortId(3), NOW);
     assert_eq!(switch.path(0, host(2), host(1)), Err(DropReason::DeviceDown));
 }

@@ -1,14 +1,11 @@
 //! The octets of learning frames.
 
-mod builders;
-
 use std::ops::Deref;
 
-use forwarding::announce::rarp;
+use forwarding::announce::{garp, rarp, unsolicited_na};
 use forwarding::wire::ethernet;
 use forwarding::wire::ipv6;
 
-use self::builders::{garp, unsolicited_na};
 use super::{Announcement, Kind};
 
 /// Octets of a neighbour advertisement with the target's link-layer address.

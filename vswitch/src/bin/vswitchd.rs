@@ -15,7 +15,10 @@ use vswitch::rpc::listener::Listener;
 use vswitch::settings::{Flags, LogFormat, Settings};
 use vswitch::switch::Switch;
 use vswitch::worker::WorkerThread;
-use vswitch::{random, state_file};
+use vswitch::{punt, random, state_file};
+
+/// Notices of workers that may wait for the control thread.
+const NOTICES: usize = 1024;
 
 /// Nice value of all our threads, -20..=19; lower runs first.
 const NICENESS: i32 = -10;
@@ -52,11 +55,12 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     let mut monitor = LinkMonitor::open().context("can't open a netlink socket")?;
     let links = monitor.dump()?;
     let mut datapath = Datapath::new();
+    let (notices, inbox) = punt::channel(NOTICES);
     let workers: Vec<_> = (0..settings.workers)
-        .map(|index| WorkerThread::start(index, &mut datapath, epoch))
+        .map(|index| WorkerThread::start(index, &mut datapath, epoch, notices.clone()))
         .collect::<Result<_, _>>()
         .context("can't start a worker thread")?;
-    let mut switch = Switch::new(datapath, links, random::number());
+    let mut switch = Switch::new(datapath, links, random::number(), settings.metrics.is_some());
     let prepared = switch.prepare_restored(model).map_err(anyhow::Error::msg)?;
     switch.commit(epoch.elapsed(), prepared, 0);
 
@@ -67,8 +71,9 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         workers = settings.workers,
         "vswitchd runs"
     );
+    drop(notices);
     let places = Places { state: settings.state, metrics: settings.metrics };
-    let control = Control::new(epoch, switch, monitor, listener, signals, places)?;
+    let control = Control::new(epoch, switch, monitor, listener, signals, inbox, places)?;
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "systemd can't be told that we are ready");
     }

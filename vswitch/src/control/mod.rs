@@ -21,8 +21,10 @@ use self::connections::Connections;
 use self::transactions::Transactions;
 use crate::events::Event;
 use crate::metrics::address::MetricsAddress;
+use crate::metrics::samples;
 use crate::metrics::server::Server;
 use crate::netlink::monitor::{LinkEvent, LinkMonitor};
+use crate::punt;
 use crate::rpc::listener::Listener;
 use crate::saver::Saver;
 use crate::switch::{Moment, Switch};
@@ -30,8 +32,10 @@ use crate::switch::{Moment, Switch};
 const NETLINK: Token = Token(0);
 const LISTENER: Token = Token(1);
 const SIGNALS: Token = Token(2);
-/// The threads that work for us: the saver and the metrics server.
+/// The threads that work for us: workers, the saver and the metrics server.
 const HELPERS: Token = Token(3);
+/// Notices of the workers that are taken in one turn; those that still wait are taken in the next.
+const MAX_NOTICES: usize = 1024;
 /// A turn of the loop comes at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Connections have this and higher tokens.
@@ -47,6 +51,7 @@ pub struct Control {
     switch: Switch,
     connections: Connections,
     transactions: Transactions,
+    notices: punt::Receiver,
     metrics: Option<Server>,
 }
 
@@ -71,10 +76,12 @@ impl Control {
         monitor: LinkMonitor,
         listener: Listener,
         signals: UnixStream,
+        notices: punt::Receiver,
         places: Places,
     ) -> anyhow::Result<Self> {
         let poll = Poll::new().context("epoll")?;
         let waker = Arc::new(Waker::new(poll.registry(), HELPERS)?);
+        notices.wake_with(Arc::clone(&waker))?;
         let metrics = places.metrics.map(|at| Server::start(&at, Arc::clone(&waker))).transpose()?;
         let saver = Saver::start(places.state, waker).context("thread for the state file")?;
         for (token, fd) in [
@@ -93,6 +100,7 @@ impl Control {
             switch,
             connections,
             transactions: Transactions::new(saver),
+            notices,
             metrics,
         })
     }
@@ -126,9 +134,12 @@ impl Control {
                     }
                     HELPERS => {
                         let now = self.epoch.elapsed();
+                        self.read_notices(now);
                         self.transactions.handle_saved(now, &mut self.switch, &mut self.connections);
                         if let Some(server) = self.metrics.as_ref().filter(|server| server.take_request()) {
-                            server.deliver(Moment { switch: &self.switch, now }.samples());
+                            let mut samples = Moment { switch: &self.switch, now }.samples();
+                            samples::count(&mut samples, &samples::PUNTS_LOST, [], self.notices.dropped());
+                            server.deliver(samples);
                         }
                     }
                     token => self.transactions.drive(token.0, &mut self.connections),
@@ -156,6 +167,15 @@ impl Control {
         }
         for watcher in self.connections.watchers() {
             self.transactions.drive(watcher, &mut self.connections);
+        }
+    }
+
+    /// Takes what the workers have told. As much as may wait at most, so that a flood of it can't hold up the rest.
+    fn read_notices(&mut self, now: Duration) {
+        self.notices.begin();
+        for _ in 0..MAX_NOTICES {
+            let Some(notice) = self.notices.try_recv() else { return };
+            self.switch.handle_notice(now, notice);
         }
     }
 

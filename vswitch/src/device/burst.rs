@@ -42,17 +42,19 @@ pub struct RxFrame<'a> {
 /// A frame to send.
 #[derive(Debug, Clone, Copy)]
 pub struct TxFrame<'a> {
-    /// From the destination address on, without the tag to insert.
+    /// From the destination address on, without the tags to insert.
     pub bytes: &'a [u8],
     /// Inserted behind the addresses.
     pub tag: Option<VlanTag>,
+    /// Inserted behind `tag`.
+    pub inner: Option<VlanTag>,
     /// Partial checksum and segmentation, offsets counted in `bytes`.
     pub header: VirtioNetHeader,
 }
 
 impl<'a> From<RxFrame<'a>> for TxFrame<'a> {
     fn from(frame: RxFrame<'a>) -> Self {
-        Self { bytes: frame.bytes, tag: frame.tag, header: frame.header }
+        Self { bytes: frame.bytes, tag: frame.tag, inner: None, header: frame.header }
     }
 }
 
@@ -216,7 +218,7 @@ impl SendReport {
     }
 }
 
-/// What stands before a frame's third field: virtio header, addresses, tag.
+/// What stands before a frame's third field: virtio header, addresses, two tags at most.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(32))]
 struct Prefix([u8; 32]);
@@ -258,7 +260,7 @@ impl TxBurst {
         }
     }
 
-    /// Takes up to [`BURST`] frames and lays them out as the kernel wants them: virtio header, addresses, tag, rest.
+    /// Takes up to [`BURST`] frames and lays them out as the kernel wants them: virtio header, addresses, tags, rest.
     /// The rest is not copied. `flags` are those header flags that the device may pass on. Frames too short to have an
     /// Ethernet header are counted as drops. Returns how many frames are loaded; fewer than taken if some were short.
     ///
@@ -275,7 +277,7 @@ impl TxBurst {
     {
         self.lengths.clear();
         for frame in frames.take(BURST) {
-            let TxFrame { bytes, tag, mut header } = *frame.borrow();
+            let TxFrame { bytes, tag, inner, mut header } = *frame.borrow();
             if bytes.len() < ADDRESSES_LEN + 2 {
                 report.drop(DropReason::Runt, 1);
                 continue;
@@ -284,15 +286,13 @@ impl TxBurst {
             let (addresses, rest) = bytes.split_at(ADDRESSES_LEN);
             let i = self.lengths.len();
             let prefix = &mut self.prefixes[i].0;
-            let prefix_len = match tag {
-                None => VirtioNetHeader::LEN + ADDRESSES_LEN,
-                Some(tag) => {
-                    header = header.shifted(TAG_LEN as i16);
-                    prefix[22..24].copy_from_slice(&tag.tpid.to_be_bytes());
-                    prefix[24..26].copy_from_slice(&tag.tci.to_be_bytes());
-                    VirtioNetHeader::LEN + ADDRESSES_LEN + TAG_LEN
-                }
-            };
+            let mut prefix_len = VirtioNetHeader::LEN + ADDRESSES_LEN;
+            for tag in [tag, inner].into_iter().flatten() {
+                header = header.shifted(TAG_LEN as i16);
+                prefix[prefix_len..prefix_len + 2].copy_from_slice(&tag.tpid.to_be_bytes());
+                prefix[prefix_len + 2..prefix_len + 4].copy_from_slice(&tag.tci.to_be_bytes());
+                prefix_len += TAG_LEN;
+            }
             prefix[..10].copy_from_slice(&header.to_bytes());
             prefix[10..22].copy_from_slice(addresses);
             self.parts[i][0].iov_len = prefix_len;

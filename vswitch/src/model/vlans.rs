@@ -113,19 +113,18 @@ impl TryFrom<VlanParts> for Vlan {
 impl Vlan {
     /// What the forwarding tables hold for it.
     pub fn policy(&self) -> VlanPolicy {
+        let set = |list: &Option<VlanList>| list.as_ref().map(|list| list.0.clone());
         match self {
             Self::All => VlanPolicy::Trunk(None),
             Self::Tag(vlan) => VlanPolicy::Access(*vlan),
             Self::Trunks(list) => VlanPolicy::Trunk(Some(list.0.clone())),
-            // The tables' nearest kinds: untagged frames get no VLAN, and customers' tags are not looked at.
-            Self::NativeTagged { native, trunks } | Self::NativeUntagged { native, trunks } => {
-                VlanPolicy::Trunk(trunks.as_ref().map(|list| {
-                    let mut set = list.0.clone();
-                    set.insert(*native);
-                    set
-                }))
+            Self::NativeTagged { native, trunks } => {
+                VlanPolicy::NativeTagged { native: *native, trunks: set(trunks) }
             }
-            Self::Tunnel { vlan, .. } => VlanPolicy::Access(*vlan),
+            Self::NativeUntagged { native, trunks } => {
+                VlanPolicy::NativeUntagged { native: *native, trunks: set(trunks) }
+            }
+            Self::Tunnel { vlan, cvlans } => VlanPolicy::Dot1qTunnel { vlan: *vlan, cvlans: set(cvlans) },
         }
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bond_port::{Bond, BondOptions, MemberOptions};
 use forwarding::fdb::{Fdb, FdbConfig, Tick};
 use forwarding::ids::PortId;
-use forwarding::tables::FloodLists;
+use forwarding::storm::{Storm, StormLimits};
+use forwarding::tables::{FloodLists, Learning};
+use forwarding::vlan_counters::VlanCounters;
 
 use super::attached::{Attached, Opened};
 use super::roles::roles;
@@ -165,6 +167,7 @@ impl Switch {
                 None => {
                     let fdb = Arc::new(Fdb::new(config));
                     let flood = Arc::new(FloodLists::default());
+                    let vlan_counters = self.count_vlans.then(|| Arc::new(VlanCounters::new()));
                     // The model's limits keep the number of bridges below that of ports.
                     let _ = self.bridges.insert(Bridge {
                         name,
@@ -172,6 +175,7 @@ impl Switch {
                         flood,
                         neighbours: Neighbours::default(),
                         statics: Statics::new(),
+                        vlan_counters,
                         carrier: None,
                     });
                 }
@@ -189,19 +193,38 @@ impl Switch {
             self.bridges.iter().map(|(number, bridge)| (number, bridge.name.clone())).collect();
         for (bridge, name) in bridges {
             let Some(wanted) = self.model.bridges.get(&name) else { continue };
-            let internal = (&name, &wanted.vlan, None);
-            let ports = wanted.ports.iter().map(|(name, port)| (name, &port.vlan, port.bond.as_ref()));
-            for (name, vlan, bond) in std::iter::once(internal).chain(ports) {
+            let internal = (&name, &wanted.vlan, &wanted.limits, None);
+            let ports = wanted.ports.iter();
+            let ports = ports.map(|(name, port)| (name, &port.vlan, &port.limits, port.bond.as_ref()));
+            for (name, vlan, limits, bond) in std::iter::once(internal).chain(ports) {
                 let vlan = vlan.policy();
+                let learning =
+                    Learning { limit: limits.mac_learning_limit, locked: limits.mac_learning_locked };
+                let storm = StormLimits {
+                    broadcast: limits.storm_broadcast,
+                    unknown: limits.storm_unknown,
+                    multicast: limits.storm_multicast,
+                };
                 if let Some((number, port)) = self.ports.iter_mut().find(|(_, port)| port.name == *name) {
                     if port.vlan != vlan {
                         port.vlan = vlan;
                         stale.push((bridge, PortId(number)));
                     }
+                    port.learning = learning;
+                    if port.storm.as_ref().map_or(StormLimits::default(), |storm| storm.limits()) != storm {
+                        port.storm = storm_control(storm);
+                    }
                     continue;
                 }
                 let bond = bond.map(|wanted| new_bond(now, name, wanted, &options[name].bond));
-                let _ = self.ports.insert(Port { name: name.clone(), bridge, vlan, bond });
+                let _ = self.ports.insert(Port {
+                    name: name.clone(),
+                    bridge,
+                    vlan,
+                    learning,
+                    storm: storm_control(storm),
+                    bond,
+                });
             }
         }
     }
@@ -311,6 +334,11 @@ fn bond_options(model: &Model) -> Result<BTreeMap<String, Options>, String> {
         all.insert(name.to_owned(), Options { bond, members });
     }
     Ok(all)
+}
+
+/// Nothing to be consulted where nothing is limited.
+fn storm_control(limits: StormLimits) -> Option<Arc<Storm>> {
+    (limits != StormLimits::default()).then(|| Arc::new(Storm::new(limits)))
 }
 
 fn new_bond(now: Duration, name: &str, wanted: &model::Bond, options: &BondOptions) -> Bond {

@@ -41,7 +41,11 @@ impl Switch {
             bridges: (self.bridges.slots().iter())
                 .map(|slot| {
                     let bridge = slot.as_ref()?;
-                    Some(BridgeEntry { fdb: Arc::clone(&bridge.fdb), flood: Arc::clone(&bridge.flood) })
+                    Some(BridgeEntry {
+                        fdb: Arc::clone(&bridge.fdb),
+                        flood: Arc::clone(&bridge.flood),
+                        vlan_counters: bridge.vlan_counters.clone(),
+                    })
                 })
                 .collect(),
         };
@@ -66,7 +70,14 @@ impl Switch {
                 None => TransmitPlan::Drop(DropReason::DeviceDown),
             },
         };
-        PortEntry { bridge: BridgeId(port.bridge), vlan: port.vlan.clone(), transmit }
+        PortEntry {
+            bridge: BridgeId(port.bridge),
+            vlan: port.vlan.clone(),
+            transmit,
+            snoop: port.bond.is_none(),
+            learning: port.learning,
+            storm: port.storm.clone(),
+        }
     }
 
     /// Compiles the flood lists of a bridge; needed when a port comes, goes, or changes its VLANs.

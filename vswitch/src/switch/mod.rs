@@ -18,8 +18,10 @@ use std::time::Duration;
 use bond_port::{Bond, BondEvent};
 use forwarding::fdb::{Fdb, Tick};
 use forwarding::ids::{DeviceId, MAX_DEVICES, MAX_PORTS, PortId};
-use forwarding::tables::FloodLists;
+use forwarding::storm::Storm;
+use forwarding::tables::{FloodLists, Learning};
 use forwarding::vlan::VlanPolicy;
+use forwarding::vlan_counters::VlanCounters;
 
 use self::attached::Attached;
 pub use self::commit::Prepared;
@@ -32,6 +34,7 @@ use crate::events::EventKind;
 use crate::model::{Model, Statics};
 use crate::neighbours::Neighbours;
 use crate::netlink::link::Link;
+use crate::punt::Notice;
 
 /// How long a command waits for the workers to take over new tables.
 const APPLY_LIMIT: Duration = Duration::from_secs(2);
@@ -57,6 +60,8 @@ pub struct Switch {
     announcer: Announcer,
     /// Secret for FDB hashes.
     seed: u64,
+    /// Whether frames are counted by VLAN.
+    count_vlans: bool,
     next_sweep: Duration,
     sweep_part: usize,
     next_poll: Option<Duration>,
@@ -78,6 +83,8 @@ struct Bridge {
     neighbours: Neighbours,
     /// MACs entered by hand, as they are in `fdb`.
     statics: Statics,
+    /// What comes in by VLAN, if it is to be counted.
+    vlan_counters: Option<Arc<VlanCounters>>,
     /// The carrier last given to the internal port.
     carrier: Option<bool>,
 }
@@ -88,13 +95,16 @@ struct Port {
     /// Number of its bridge.
     bridge: u16,
     vlan: VlanPolicy,
+    learning: Learning,
+    storm: Option<Arc<Storm>>,
     /// A bond; otherwise the device of the same name (the internal port too).
     bond: Option<Bond>,
 }
 
 impl Switch {
-    /// With no bridge. `links` are all devices there are; `seed` a secret number.
-    pub fn new(datapath: Datapath, links: Vec<Link>, seed: u64) -> Self {
+    /// With no bridge. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
+    /// counted by VLAN.
+    pub fn new(datapath: Datapath, links: Vec<Link>, seed: u64, count_vlans: bool) -> Self {
         Self {
             model: Model::default(),
             datapath,
@@ -104,6 +114,7 @@ impl Switch {
             devices: Slab::new(MAX_DEVICES),
             announcer: Announcer::default(),
             seed,
+            count_vlans,
             next_sweep: SWEEP_PERIOD,
             sweep_part: 0,
             next_poll: None,
@@ -127,6 +138,33 @@ impl Switch {
     /// To be called when [`Self::model`] is handed to the disk.
     pub fn mark_saved(&mut self) {
         self.unsaved = false;
+    }
+
+    /// What the workers tell: guests' words about their addresses, and addresses that moved.
+    pub fn handle_notice(&mut self, now: Duration, notice: Notice) {
+        match notice {
+            Notice::Frame { port, vlan, bytes } => {
+                let Some(heard_on) = self.ports.get(port.0) else { return };
+                let uplink = heard_on.bond.is_some();
+                let Some(bridge) = self.bridges.get_mut(heard_on.bridge) else { return };
+                if uplink {
+                    bridge.neighbours.handle_uplink_frame(vlan, &bytes);
+                } else {
+                    bridge.neighbours.handle_frame(now, port, vlan, &bytes);
+                }
+            }
+            Notice::Moved(moved) => {
+                let name = |id: PortId| self.ports.get(id.0).map(|port| port.name.clone());
+                let bridge = self.ports.get(moved.to.0).and_then(|port| self.bridges.get(port.bridge));
+                let (Some(bridge), Some(from), Some(to)) = (bridge, name(moved.from), name(moved.to)) else {
+                    return;
+                };
+                let (vlan, mac) = (moved.vlan, moved.mac);
+                tracing::debug!(bridge = bridge.name, vlan, %mac, from, to, "MAC moved");
+                let bridge = bridge.name.clone();
+                self.events.push(EventKind::MacMoved { bridge, vlan, mac, from, to });
+            }
+        }
     }
 
     /// What happened since this was last called.
@@ -296,8 +334,12 @@ impl Switch {
         let Some(attached) = self.devices.get(first.device.0) else { return };
         let frames: Vec<_> =
             batch.iter().map(|announcement| (announcement.frame(), announcement.tag)).collect();
-        let frames =
-            frames.iter().map(|(bytes, tag)| TxFrame { bytes, tag: *tag, header: Default::default() });
+        let frames = frames.iter().map(|(bytes, tag)| TxFrame {
+            bytes,
+            tag: *tag,
+            inner: None,
+            header: Default::default(),
+        });
         attached.slot.send(frames, &mut self.scratch);
     }
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use forwarding::fdb::Tick;
 use forwarding::flow_hash;
+use forwarding::ids::{DeviceId, PortId};
 use forwarding::mac::MacAddr;
+use forwarding::pipeline::{self, Ingress, Names, Step};
 use forwarding::tables::TransmitPlan;
+use forwarding::wire::vlan::{TAG_LEN, pop_outer};
 
 use super::Switch;
 use crate::metrics::samples::{self, Sample};
@@ -41,7 +44,12 @@ impl Moment<'_> {
         }
         for (_, bridge) in self.switch.bridges.iter() {
             samples::fdb(&mut all, &bridge.name, &bridge.fdb.stats());
+            for count in bridge.vlan_counters.iter().flat_map(|counters| counters.read()) {
+                samples::vlan(&mut all, &bridge.name, count.vlan, count.frames, count.bytes);
+            }
         }
+        let neighbours = self.switch.bridges.iter().map(|(_, bridge)| bridge.neighbours.len()).sum::<usize>();
+        samples::level(&mut all, &samples::NEIGHBOURS, [], neighbours as f64);
         all
     }
 }
@@ -229,11 +237,50 @@ impl Runtime for Moment<'_> {
         })
     }
 
-    fn trace(&self, _: &str, _: &str, _: &[u8]) -> Result<TraceReply, String> {
-        Err("this switch can't trace frames yet".to_owned())
+    fn trace(&self, bridge: &str, device: &str, frame: &[u8]) -> Result<TraceReply, String> {
+        let number = self.switch.device_number(device);
+        let attached = number.and_then(|number| Some((DeviceId(number), self.switch.devices.get(number)?)));
+        let (id, attached) =
+            attached.ok_or_else(|| format!("{device} is not in use now: there is no such device"))?;
+        let port = attached.port.and_then(|id| self.switch.ports.get(id.0));
+        if port.and_then(|port| self.switch.bridges.get(port.bridge)).is_none_or(|b| b.name != bridge) {
+            return Err(format!("{device} is not a device of bridge {bridge}"));
+        }
+        let mut octets = frame.to_vec();
+        let tag = pop_outer(&mut octets);
+        let bytes = if tag.is_some() { &octets[TAG_LEN..] } else { &octets[..] };
+        let ingress = Ingress { device: id, bytes, tag, header: Default::default() };
+        let snapshot = self.switch.datapath.cell().load_full();
+        let trace = pipeline::trace(&snapshot.tables, Tick::at(self.now), &ingress);
+        let outputs = trace.result.iter().flatten();
+        let egress: Vec<_> = outputs.map(|output| self.switch.device(output.device)).collect();
+        let flooded = trace.steps.iter().any(|step| matches!(step, Step::Flood { .. }));
+        let verdict = match &trace.result {
+            Err(_) => "drop",
+            Ok(_) if flooded => "flood",
+            Ok(_) => "forward",
+        };
+        Ok(TraceReply {
+            verdict: verdict.to_owned(),
+            egress,
+            hash: trace.hash,
+            drop_reason: trace.result.err().map(|reason| reason.label().to_owned()),
+            vlan: trace.vlan,
+            steps: trace.steps.iter().map(|step| step.named(self.switch)).collect(),
+        })
     }
 
     fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").to_owned()
+    }
+}
+
+impl Names for Switch {
+    fn port(&self, id: PortId) -> String {
+        self.ports.get(id.0).map_or_else(|| format!("port {}", id.0), |port| port.name.clone())
+    }
+
+    fn device(&self, id: DeviceId) -> String {
+        self.devices.get(id.0).map_or_else(|| format!("device {}", id.0), |a| a.name().to_owned())
     }
 }

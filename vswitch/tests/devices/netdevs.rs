@@ -62,6 +62,38 @@ fn the_outermost_tag_is_metadata() {
 }
 
 #[test]
+fn two_tags_go_into_the_bytes_in_their_order() {
+    in_namespace(|| {
+        let (left, right) = pair();
+        let (tag, inner) = (VlanTag { tpid: 0x88a8, tci: 100 }, VlanTag { tpid: 0x8100, tci: 0x600c });
+        let both = (Some(tag), Some(inner));
+        let put = |bytes: &[u8]| [&bytes[..12], &[0x81, 0x00, 0x60, 0x0c], &bytes[12..]].concat();
+        let bytes = frame(1, 46);
+        send(&left, &[TxFrame { tag: both.0, inner: both.1, ..plain(&bytes) }]);
+        assert_eq!(receive(&right, 1), [Got { tag: both.0, ..untagged(&put(&bytes)) }]);
+
+        // Offsets of a super-frame move by both tags.
+        let (bytes, header) = tcp(30_000);
+        let header = VirtioNetHeader { gso_type: GSO_TCPV4, hdr_len: 54, gso_size: 1448, ..header };
+        send(&left, &[TxFrame { bytes: &bytes, tag: both.0, inner: both.1, header }]);
+        let got = receive(&right, 1).remove(0);
+        assert_eq!((got.tag, &got.bytes), (both.0, &put(&bytes)));
+        let shifted = VirtioNetHeader { hdr_len: got.header.hdr_len, ..header.shifted(4) };
+        assert_eq!(got.header, shifted, "the outer tag is metadata again, the inner one is not");
+
+        // The kernel makes room for one 802.1Q tag beyond the MTU, and for no other.
+        let long = frame(2, 1500);
+        let report =
+            left.send_burst([TxFrame { tag: both.0, inner: both.1, ..plain(&long) }], &mut TxBurst::new());
+        assert_eq!(report.dropped().collect::<Vec<_>>(), [(DropReason::MtuExceeded, 1)]);
+        ip("link set left mtu 1508");
+        ip("link set right mtu 1508");
+        send(&left, &[TxFrame { tag: both.0, inner: both.1, ..plain(&long) }]);
+        assert_eq!(receive(&right, 1), [Got { tag: both.0, ..untagged(&put(&long)) }]);
+    });
+}
+
+#[test]
 fn partial_checksums_and_super_frames_pass_through_unfinished() {
     in_namespace(|| {
         let (left, right) = pair();
@@ -75,9 +107,9 @@ fn partial_checksums_and_super_frames_pass_through_unfinished() {
         send(
             &left,
             &[
-                TxFrame { bytes: &segment, tag: None, header: needs_csum },
-                TxFrame { bytes: &super_frame, tag: None, header: gso },
-                TxFrame { bytes: &super_frame, tag, header: gso },
+                TxFrame { bytes: &segment, tag: None, inner: None, header: needs_csum },
+                TxFrame { bytes: &super_frame, tag: None, inner: None, header: gso },
+                TxFrame { bytes: &super_frame, tag, inner: None, header: gso },
             ],
         );
         // Through a switch: what `right` gets leaves by `third`.

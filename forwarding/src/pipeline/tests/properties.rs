@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::storm::StormLimits;
 use crate::vlan::VlanSet;
 use proptest::collection::vec;
 use proptest::option;
@@ -16,10 +17,14 @@ fn vlan() -> impl Strategy<Value = u16> {
 }
 
 fn policy() -> impl Strategy<Value = VlanPolicy> {
+    let set = || vec(vlan(), 0..4).prop_map(VlanSet::from_iter);
     prop_oneof![
-        vlan().prop_map(VlanPolicy::Access),
-        Just(VlanPolicy::Trunk(None)),
-        vec(vlan(), 0..4).prop_map(|vlans| VlanPolicy::Trunk(Some(VlanSet::from_iter(vlans)))),
+        2 => vlan().prop_map(VlanPolicy::Access),
+        3 => Just(VlanPolicy::Trunk(None)),
+        1 => set().prop_map(|set| VlanPolicy::Trunk(Some(set))),
+        1 => (vlan(), option::of(set())).prop_map(|(native, trunks)| VlanPolicy::NativeTagged { native, trunks }),
+        1 => (vlan(), option::of(set())).prop_map(|(native, trunks)| VlanPolicy::NativeUntagged { native, trunks }),
+        2 => (vlan(), option::of(set())).prop_map(|(vlan, cvlans)| VlanPolicy::Dot1qTunnel { vlan, cvlans }),
     ]
 }
 
@@ -48,11 +53,22 @@ fn admission() -> impl Strategy<Value = Admission> {
 /// Tables as no control thread would compile them: plans name free numbers and devices of other ports, devices belong
 /// to ports that do not exist, ports vanish after the flood lists were made.
 fn tables() -> impl Strategy<Value = Tables> {
-    let port = (0..2u16, policy(), plan()).prop_map(|(bridge, vlan, transmit)| PortEntry {
-        bridge: BridgeId(bridge),
-        vlan,
-        transmit,
+    let limit = || option::weighted(0.3, 0..4u32);
+    let learning = prop_oneof![
+        3 => Just(Learning::default()),
+        1 => (limit(), any::<bool>()).prop_map(|(limit, locked)| Learning { limit, locked }),
+    ];
+    let storm = (limit(), limit(), limit()).prop_map(|(broadcast, unknown, multicast)| {
+        Arc::new(Storm::new(StormLimits { broadcast, unknown, multicast }))
     });
+    let port = (0..2u16, policy(), plan(), any::<bool>(), learning, option::weighted(0.3, storm)).prop_map(
+        |(bridge, vlan, transmit, snoop, learning, storm)| PortEntry {
+            snoop,
+            learning,
+            storm,
+            ..port_entry(bridge, vlan, transmit)
+        },
+    );
     let device = (0..PORTS + 1, prop_oneof![Just(1500), 0..2000u32], admission())
         .prop_map(|(port, mtu, admission)| DeviceEntry { port: PortId(port), mtu, admission });
     let ports = vec(port, PORTS as usize);
@@ -64,6 +80,7 @@ fn tables() -> impl Strategy<Value = Tables> {
             Some(BridgeEntry {
                 fdb: Arc::new(Fdb::new(FdbConfig { capacity, ageing: 300, seed: 1 })),
                 flood: Arc::new(FloodLists::compile(own.map(|(n, port)| (PortId(n as u16), &port.vlan)))),
+                vlan_counters: None,
             })
         });
         Tables {
@@ -147,8 +164,18 @@ proptest! {
             let ingress = Ingress { device, bytes: &bytes, tag, header };
             let learned_before: Vec<_> =
                 tables.bridges.iter().flatten().map(|bridge| bridge.fdb.entries(now)).collect();
+            let traced = trace(&tables, now, &ingress);
+            let untouched: Vec<_> =
+                tables.bridges.iter().flatten().map(|bridge| bridge.fdb.entries(now)).collect();
+            prop_assert_eq!(&untouched, &learned_before, "a trace learned");
             let result = forward(&tables, now, &ingress, &mut egress);
 
+            prop_assert_eq!(traced.result, result.map(|()| egress.outputs.clone()));
+            prop_assert_eq!(traced.vlan, egress.vlan);
+            let refused = result.err().map(Step::Dropped);
+            prop_assert_eq!(traced.steps.last().filter(|step| matches!(step, Step::Dropped(_))), refused.as_ref());
+            let copies = traced.steps.iter().filter(|step| matches!(step, Step::Leaves { .. })).count();
+            prop_assert_eq!(copies, egress.outputs.len());
             prop_assert_eq!(result.is_ok(), !egress.outputs.is_empty());
             prop_assert!(result.is_ok() || egress.dropped.is_empty());
 
@@ -167,6 +194,7 @@ proptest! {
             let fdb = &tables.bridge(port.bridge).unwrap().fdb;
             let known = fdb.lookup(vlan, parsed.src, now);
             let full = fdb.stats().refused > 0;
+            prop_assert!(!port.learning.locked || known == Some(entry.port) || entry.admission == Admission::Grace);
             prop_assert!(known == Some(entry.port) || entry.admission == Admission::Grace || full);
 
             let mut left_by = BTreeSet::new();
@@ -178,7 +206,9 @@ proptest! {
                 let egress_port = tables.port(egress_port).unwrap();
                 prop_assert_eq!(egress_port.bridge, port.bridge);
                 prop_assert!(egress_port.vlan.contains(vlan), "out of the VLAN");
-                prop_assert_eq!(output.tag, egress_port.vlan.egress_tag(vlan, tag));
+                let placed = port.vlan.place(tag).unwrap();
+                prop_assert_eq!((output.tag, output.inner), egress_port.vlan.egress_tags(placed));
+                prop_assert!(output.inner.is_none() || output.tag.is_some());
             }
             let target = fdb.lookup(vlan, parsed.dst, now).filter(|port| tables.port(*port).is_some());
             if target.is_none() {

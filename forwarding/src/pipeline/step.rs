@@ -1,0 +1,225 @@
+//! The steps of a traced frame, in plain words.
+
+use core::fmt;
+
+use crate::drop_reason::DropReason;
+use crate::fdb::Learned;
+use crate::flow_hash::HashPolicy;
+use crate::ids::{DeviceId, PortId};
+use crate::mac::MacAddr;
+use crate::parse::{Network, Parsed};
+use crate::pipeline::Output;
+use crate::tables::Admission;
+use crate::vlan::{Placed, VlanTag};
+
+/// One step of a frame's way. Displayed with the numbers of ports and devices; [`Self::named`] has their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The device belongs to a port.
+    Received {
+        /// Where the frame came in.
+        device: DeviceId,
+        /// The device's port.
+        port: PortId,
+    },
+    /// The frame could be read.
+    Parsed {
+        /// What it is.
+        parsed: Parsed,
+        /// Its outer tag.
+        tag: Option<VlanTag>,
+    },
+    /// The port takes it into a VLAN.
+    Vlan(Placed),
+    /// The device's admission rule lets it in.
+    Admitted(Admission),
+    /// What learning its source does.
+    Learning {
+        /// The VLAN.
+        vlan: u16,
+        /// The source.
+        mac: MacAddr,
+        /// The port it came in by.
+        port: PortId,
+        /// What the FDB says.
+        learned: Learned,
+    },
+    /// Where its destination is.
+    Lookup {
+        /// The destination.
+        dst: MacAddr,
+        /// The port behind which it is known.
+        found: Option<PortId>,
+    },
+    /// It is for all other ports of its VLAN.
+    Flood {
+        /// How many there are.
+        ports: usize,
+    },
+    /// A bond's plan asks for its hash.
+    Hash {
+        /// The bond.
+        port: PortId,
+        /// Which hash.
+        policy: HashPolicy,
+        /// Its value.
+        hash: u32,
+        /// `hash % buckets`.
+        bucket: u32,
+        /// Length of the bucket table.
+        buckets: u32,
+        /// The device in the bucket.
+        device: DeviceId,
+    },
+    /// A copy leaves.
+    Leaves {
+        /// The port.
+        port: PortId,
+        /// Device and tags.
+        output: Output,
+        /// Layer-3 octets of the longest packet that it makes on a wire.
+        length: u32,
+        /// The device's MTU.
+        mtu: u32,
+    },
+    /// A copy is longer than the device's MTU.
+    TooLong {
+        /// The device.
+        device: DeviceId,
+        /// Layer-3 octets of the longest packet that it makes on a wire.
+        length: u32,
+        /// The device's MTU.
+        mtu: u32,
+    },
+    /// One copy of a flood can't leave.
+    CopyDropped {
+        /// By this port.
+        port: PortId,
+        /// Why.
+        reason: DropReason,
+    },
+    /// No copy leaves.
+    Dropped(DropReason),
+}
+
+/// What people call ports and devices.
+pub trait Names {
+    /// A port's name.
+    fn port(&self, id: PortId) -> String;
+    /// A device's name.
+    fn device(&self, id: DeviceId) -> String;
+}
+
+/// The numbers, where there are no names.
+struct Numbers;
+
+impl Names for Numbers {
+    fn port(&self, id: PortId) -> String {
+        format!("port {}", id.0)
+    }
+
+    fn device(&self, id: DeviceId) -> String {
+        format!("device {}", id.0)
+    }
+}
+
+impl Step {
+    /// The step in words, with names.
+    pub fn named(&self, names: &dyn Names) -> String {
+        match self {
+            Self::Received { device, port } => {
+                format!("received on {}, which belongs to {}", names.device(*device), names.port(*port))
+            }
+            Self::Parsed { parsed, tag } => describe(parsed, *tag),
+            Self::Vlan(Placed { vlan, inner: None, .. }) => format!("in VLAN {vlan}"),
+            Self::Vlan(Placed { vlan, inner: Some(inner), .. }) => {
+                format!("in service VLAN {vlan}, with the customer's {}", tag_text(*inner))
+            }
+            Self::Admitted(admission) => match admission {
+                Admission::All => "let in: the port takes every frame".into(),
+                Admission::AllButReflected => "let in: no reflection of a local address".into(),
+                Admission::Grace => {
+                    "let in though its member is no longer active: the destination is known elsewhere; \
+                     nothing is learned"
+                        .into()
+                }
+                Admission::Nothing => "not let in".into(),
+            },
+            Self::Learning { vlan, mac, port, learned } => {
+                let port = names.port(*port);
+                match learned {
+                    Learned::New => format!("would learn {mac} in VLAN {vlan} behind {port}"),
+                    Learned::Refreshed => format!("{mac} is known behind {port}"),
+                    Learned::Moved { from } => {
+                        format!("would move {mac} in VLAN {vlan} from {} to {port}", names.port(*from))
+                    }
+                    Learned::Full => {
+                        format!("would not learn {mac}: the table is full or {port} has as many as it may")
+                    }
+                    Learned::Static => {
+                        format!("would not learn {mac}: a static entry has it behind another port")
+                    }
+                }
+            }
+            Self::Lookup { dst, found: Some(port) } => format!("{dst} is behind {}", names.port(*port)),
+            Self::Lookup { dst, .. } if dst.is_broadcast() => format!("{dst} is everybody"),
+            Self::Lookup { dst, .. } if dst.is_multicast() => format!("{dst} is a group"),
+            Self::Lookup { dst, .. } => format!("{dst} is not known"),
+            Self::Flood { ports } => format!("flooded to the {ports} other ports of the VLAN"),
+            Self::Hash { port, policy, hash, bucket, buckets, device } => format!(
+                "{}: {} hash {hash} ({hash:#010x}), bucket {bucket} of {buckets}: {}",
+                names.port(*port),
+                policy.name(),
+                names.device(*device),
+            ),
+            Self::Leaves { port, output, length, mtu } => {
+                let (port, device) = (names.port(*port), names.device(output.device));
+                let by = if port == device { device } else { format!("{port} by {device}") };
+                let tags = match (output.tag, output.inner) {
+                    (None, _) => "untagged".to_owned(),
+                    (Some(tag), None) => format!("with {}", tag_text(tag)),
+                    (Some(tag), Some(inner)) => format!("with {} and {}", tag_text(tag), tag_text(inner)),
+                };
+                format!("leaves {by} {tags} ({length} octets, MTU {mtu})")
+            }
+            Self::TooLong { device, length, mtu } => {
+                format!("{length} octets are more than the MTU of {}, {mtu}", names.device(*device))
+            }
+            Self::CopyDropped { port, reason } => {
+                format!("no copy to {}: {}", names.port(*port), reason.label())
+            }
+            Self::Dropped(reason) => format!("dropped: {}", reason.label()),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.named(&Numbers))
+    }
+}
+
+fn tag_text(tag: VlanTag) -> String {
+    let (vid, priority) = (tag.vid(), tag.tci >> 13);
+    format!("tag {:#06x} VLAN {vid} priority {priority}", tag.tpid)
+}
+
+fn describe(parsed: &Parsed, tag: Option<VlanTag>) -> String {
+    let tags = match (tag, parsed.inner_tags) {
+        (None, _) => "untagged".to_owned(),
+        (Some(tag), 0) => tag_text(tag),
+        (Some(tag), more) => format!("{} and {more} more within", tag_text(tag)),
+    };
+    let payload = match parsed.network {
+        Network::Arp { announcement: false } => "ARP".to_owned(),
+        Network::Arp { announcement: true } => "an ARP or RARP announcement".to_owned(),
+        Network::Ipv4 { protocol, .. } => format!("IPv4, protocol {protocol}"),
+        Network::Ipv6 { next_header } => format!("IPv6, next header {next_header}"),
+        Network::NeighbourDiscovery { announcement: false } => "IPv6 neighbour discovery".to_owned(),
+        Network::NeighbourDiscovery { announcement: true } => {
+            "an unsolicited neighbour advertisement".to_owned()
+        }
+        Network::Other => format!("type {:#06x}", parsed.ethertype),
+    };
+    format!("{} to {}, {tags}, {payload}", parsed.src, parsed.dst)
+}
