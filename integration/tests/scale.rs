@@ -63,7 +63,11 @@ fn run(topology: &Topology, switch: &Vswitch, station: &Station) -> Result<Stall
         stalls[i] = report.longest_delay_ms();
         Ok(())
     };
-    phase(0, &|| Ok(std::thread::sleep(Duration::from_secs(1))))?;
+    let pause = |time| {
+        std::thread::sleep(time);
+        Ok(())
+    };
+    phase(0, &|| pause(Duration::from_secs(1)))?;
     phase(1, &|| introduce(station))?;
     // What got lost on the way into a busy switch is sent again.
     let enough = ADDRESSES - ADDRESSES / 100;
@@ -78,12 +82,12 @@ fn run(topology: &Topology, switch: &Vswitch, station: &Station) -> Result<Stall
     introduce(station)?;
     std::thread::sleep(AGEING - Duration::from_secs(2));
     ensure!(learned(switch)? > 0, "forgotten too early");
-    phase(3, &|| Ok(std::thread::sleep(Duration::from_secs(4))))?;
+    phase(3, &|| pause(Duration::from_secs(4)))?;
     eventually("all of them are forgotten", DEADLINE, || Ok((learned(switch)? == 0).then_some(())))?;
     introduce(station)?;
     phase(2, &|| {
         switch.vsctl(&format!("fdb/flush {BRIDGE}"))?;
-        Ok(std::thread::sleep(Duration::from_millis(50)))
+        pause(Duration::from_millis(50))
     })?;
     ensure!(learned(switch)? == 0, "flushed");
     Ok(stalls)
