@@ -18,6 +18,7 @@
 //! - [`wire`]: ARP, ND and UDP frames, and recognising announcements
 //! - [`capture`]: whole frames as they arrive, with their time
 //! - [`rpc`]: the daemon's socket without `vsctl`
+//! - [`hash`]: transmit hashes by the published formulas
 //! - [`random`]: choices that a seed repeats
 //! - [`pktgen`]: small frames as fast as they go
 //! - [`tcp`]: a paced TCP stream of our own, and `iperf3`
@@ -26,6 +27,7 @@
 
 pub mod capture;
 pub mod crowd;
+pub mod hash;
 pub mod netfilter;
 pub mod netns;
 pub mod packets;

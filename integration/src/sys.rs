@@ -165,9 +165,13 @@ impl PacketSocket {
     pub fn receive(&self) -> io::Result<Option<Frame>> {
         let mut buffer = [0; 2048];
         let mut control = ControlBuffer::new();
-        let (length, message) = match receive(self.fd.as_raw_fd(), &mut buffer, &mut control) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            other => other?,
+        let (length, message) = loop {
+            match receive(self.fd.as_raw_fd(), &mut buffer, &mut control) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                // Told once when the interface goes down; the socket works on when it is up again.
+                Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {}
+                other => break other?,
+            }
         };
         let aux: Option<libc::tpacket_auxdata> =
             control_data(&message, libc::SOL_PACKET, libc::PACKET_AUXDATA);

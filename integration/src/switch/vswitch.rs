@@ -20,6 +20,7 @@ pub struct Vswitch {
     daemon: Option<Daemon>,
     net: Arc<std::os::fd::OwnedFd>,
     directory: tempfile::TempDir,
+    settings: Vec<(String, String)>,
 }
 
 /// What `bond/show` says.
@@ -61,7 +62,17 @@ impl Vswitch {
         let directory = tempfile::Builder::new().prefix("vswitch-test-").tempdir()?;
         std::fs::create_dir(directory.path().join("run"))?;
         let net = Arc::new(std::fs::File::open(namespace.path())?.into());
-        Ok(Self { daemon: None, net, directory })
+        Ok(Self { daemon: None, net, directory, settings: Vec::new() })
+    }
+
+    /// A setting of the next start, by its environment variable.
+    pub fn set(&mut self, variable: &str, value: &str) {
+        self.settings.push((variable.to_owned(), value.to_owned()));
+    }
+
+    /// A directory of this switch's own, gone with it.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Starts the daemon and waits until it answers.
@@ -207,6 +218,7 @@ impl Vswitch {
         }
         command.env("VSWITCH_RUNDIR", self.directory.path().join("run"));
         command.env("VSWITCH_STATE", self.state_file());
+        command.envs(self.settings.iter().map(|(variable, value)| (variable, value)));
     }
 }
 
