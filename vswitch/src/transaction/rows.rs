@@ -56,8 +56,8 @@ fn default(column: Column) -> i64 {
 }
 
 /// The devices of a port that is not internal.
-fn devices<'a>(name: &'a String, port: &'a Port) -> impl Iterator<Item = &'a str> {
-    let own = port.bond.is_none().then_some(name.as_str());
+fn devices<'a>(name: &'a str, port: &'a Port) -> impl Iterator<Item = &'a str> {
+    let own = port.bond.is_none().then_some(name);
     own.into_iter().chain(port.bond.iter().flat_map(|bond| bond.members.iter().map(String::as_str)))
 }
 
@@ -124,9 +124,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             |names: Vec<&str>| names.into_iter().map(|n| Datum::Uuid(uuid(Table::Interface, n))).collect();
         match column {
             Column::Interfaces => {
-                let devices =
-                    self.draft.model.bridges.iter().find_map(|(_, b)| b.ports.get_key_value(record));
-                let names = devices.map_or(vec![record], |(name, port)| devices_of(name, port));
+                let names = port.map_or(vec![record], |port| devices(record, port).collect());
                 Datum::set(uuids(names))
             }
             Column::Members => {
@@ -210,10 +208,6 @@ impl<'a, 'r> Reader<'a, 'r> {
         let number = |n: u64| Datum::Integer(n.try_into().unwrap_or(i64::MAX));
         Datum::Map(numbers.into_iter().map(|(name, n)| (name.to_owned(), number(n))).collect())
     }
-}
-
-fn devices_of<'a>(name: &'a String, port: &'a Port) -> Vec<&'a str> {
-    devices(name, port).collect()
 }
 
 fn active_mac(status: &BondStatus) -> Option<String> {

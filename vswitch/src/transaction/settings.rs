@@ -91,7 +91,8 @@ impl Draft<'_> {
         match target.column {
             Column::Carrier => return self.set_carrier(record, value),
             Column::FailMode => {
-                self.bridge_mut(record)?.fail_mode = value.0.map(read_fail_mode).transpose()?
+                let mode = value.0.map(read_fail_mode).transpose()?;
+                self.bridge_mut(record)?.fail_mode = mode;
             }
             Column::MacTableSize => {
                 let size = value.number("mac-table-size", &Bridge::TABLE_SIZES)?;
