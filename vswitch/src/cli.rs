@@ -1,7 +1,7 @@
 //! The command line of `vsctl`: arguments in, requests out; replies in, text or JSON out. All pure.
 
-pub use self::grammar::{Format, Invocation, Monitor, Reach, Run, UsageError, parse};
-pub use self::render::{json, text};
+pub use self::grammar::{Format, Invocation, Monitor, Reach, Run, Style, UsageError, parse};
+pub use self::render::{json, styled, text};
 
 mod grammar;
 mod help;

@@ -128,7 +128,12 @@ pub fn save(path: &Path, model: &Model) -> Result<(), StateError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let temporary = directory.join(name);
+    let text = to_text(model);
     let write = || {
+        // What can't be read again is not written.
+        if text.len() as u64 > MAX_LEN {
+            return Err(failed("write")(io::ErrorKind::FileTooLarge.into()));
+        }
         fs::create_dir_all(directory).map_err(failed("create the directory"))?;
         // What a process that died half-way left behind may have another owner or mode.
         match fs::remove_file(&temporary) {
@@ -143,7 +148,7 @@ pub fn save(path: &Path, model: &Model) -> Result<(), StateError> {
             .mode(0o640)
             .open(&temporary)
             .map_err(failed("create the new file"))?;
-        file.write_all(to_text(model).as_bytes()).map_err(failed("write"))?;
+        file.write_all(text.as_bytes()).map_err(failed("write"))?;
         file.sync_all().map_err(failed("fsync"))?;
         fs::rename(&temporary, path).map_err(failed("rename"))
     };

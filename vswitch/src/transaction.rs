@@ -11,14 +11,19 @@ mod bonds;
 mod bridges;
 mod columns;
 mod devices;
+mod edits;
 mod fdb;
+mod fixed;
 mod frames;
 mod ports;
+mod queries;
 mod reads;
 pub mod reply;
 pub mod request;
+mod rows;
 mod runtime;
 mod settings;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -126,11 +131,15 @@ impl Draft<'_> {
             Request::AddPort { bridge, port, settings, may_exist } => {
                 self.add_port(bridge, port, settings, *may_exist)
             }
-            Request::DelPort { bridge, port, if_exists } => {
-                self.del_port(bridge.as_deref(), port, *if_exists)
+            Request::DelPort { bridge, port, if_exists, with_iface } => {
+                self.del_port(bridge.as_deref(), port, *if_exists, *with_iface)
             }
             Request::ListPorts { bridge } => self.list_ports(bridge),
-            Request::AddBond { bridge, bond, members, settings, may_exist } => {
+            Request::AddBond { bridge, bond, members, settings, may_exist, fake_iface } => {
+                if *fake_iface {
+                    self.warnings
+                        .push(format!("--fake-iface: bond {bond} gets no network device of its own"));
+                }
                 self.add_bond(bridge, bond, members, settings, *may_exist)
             }
             Request::AddBondIface { bond, iface, may_exist } => self.add_bond_iface(bond, iface, *may_exist),
@@ -144,6 +153,31 @@ impl Draft<'_> {
             Request::Set { table, record, settings, if_exists } => {
                 self.set(table, record, settings, *if_exists)
             }
+            Request::Get { table, record, columns, if_exists } => {
+                self.get(table, record, columns, *if_exists)
+            }
+            Request::List { table, records, columns, if_exists } => {
+                self.list(table, records, columns, *if_exists)
+            }
+            Request::Find { table, conditions, columns } => self.find(table, conditions, columns),
+            Request::Clear { table, record, columns, if_exists } => {
+                self.clear(table, record, columns, *if_exists)
+            }
+            Request::Remove { table, record, column, values, if_exists } => {
+                self.remove(table, record, column, values, *if_exists)
+            }
+            Request::Add { table, record, column, values, if_exists } => {
+                self.add_values(table, record, column, values, *if_exists)
+            }
+            Request::BridgeSetExternalId { bridge, key, value } => {
+                self.set_bridge_id(bridge, key, value.as_deref())
+            }
+            Request::BridgeGetExternalId { bridge, key } => self.get_bridge_id(bridge, key.as_deref()),
+            Request::BridgeToParent { bridge } => self.bridge(bridge).map(|_| Reply::Text(bridge.clone())),
+            Request::BridgeToVlan { bridge } => self.bridge(bridge).map(|_| Reply::Text("0".to_owned())),
+            Request::SetFailMode { bridge, mode } => self.set_fail_mode(bridge, Some(mode)),
+            Request::GetFailMode { bridge } => self.get_fail_mode(bridge),
+            Request::DelFailMode { bridge } => self.set_fail_mode(bridge, None),
             Request::FdbShow { bridges } => self.fdb_show(bridges),
             Request::FdbFlush { bridge } => self.fdb_flush(bridge.as_deref()),
             Request::FdbAdd { bridge, port, vlan, mac } => self.fdb_add(bridge, port, vlan, mac),

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use vswitch::cli::{self, Format, Invocation, Monitor, Reach, Run};
+use vswitch::cli::{self, Invocation, Monitor, Reach, Run};
 use vswitch::rpc::client::{self, ClientError, Patience};
 use vswitch::rpc::{self, Transact};
 use vswitch::transaction::Reply;
@@ -76,10 +76,7 @@ fn execute(run: &Run) -> ExitCode {
     match client::transact(&socket(&run.reach), patience(&run.reach), &transact) {
         Ok(transacted) => {
             transacted.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
-            let done = print(&match run.format {
-                Format::Table => cli::text(&transacted.replies),
-                Format::Json => cli::json(&transacted.replies),
-            });
+            let done = print(&cli::styled(&transacted.replies, run.style));
             if transacted.replies.contains(&Reply::Exists(false)) {
                 ExitCode::from(NO_SUCH_BRIDGE)
             } else {

@@ -44,7 +44,7 @@ pub struct Monitor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// How replies are to be printed.
-    pub format: Format,
+    pub style: Style,
     /// The daemon.
     pub reach: Reach,
     /// Only check.
@@ -55,10 +55,28 @@ pub struct Run {
 
 /// How replies are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    /// The form.
+    pub format: Format,
+    /// Values of `list` and `find` without quotes and brackets.
+    pub bare: bool,
+    /// `list` and `find` without the names of columns.
+    pub no_headings: bool,
+    /// Each command's text on one line, with `\n` for line ends.
+    pub oneline: bool,
+}
+
+/// The form in which replies are printed. Only `list` and `find` have tables; other text is the same in all forms but
+/// [`Self::Json`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// Text for people, in Open vSwitch's shapes.
+    /// A line each column.
     #[default]
+    List,
+    /// A line each record.
     Table,
+    /// A line each record, as comma-separated values (RFC 4180).
+    Csv,
     /// One JSON document.
     Json,
 }
@@ -73,6 +91,13 @@ const GLOBAL: &[(&str, bool)] = &[
     ("--format", true),
     ("--timeout", true),
     ("--rundir", true),
+    ("--data", true),
+    ("--no-headings", false),
+    ("--no-heading", false),
+    ("--bare", false),
+    ("--oneline", false),
+    ("--db", true),
+    ("--no-syslog", false),
     ("--retry", false),
     ("--dry-run", false),
     ("--no-wait", false),
@@ -80,7 +105,8 @@ const GLOBAL: &[(&str, bool)] = &[
     ("--version", false),
 ];
 
-const SHORT: &[(char, &str)] = &[('f', "--format"), ('t', "--timeout"), ('h', "--help"), ('V', "--version")];
+const SHORT: &[(char, &str)] =
+    &[('d', "--data"), ('f', "--format"), ('t', "--timeout"), ('h', "--help"), ('V', "--version")];
 
 /// Reads the arguments after the program's name.
 ///
@@ -88,7 +114,7 @@ const SHORT: &[(char, &str)] = &[('f', "--format"), ('t', "--timeout"), ('h', "-
 /// They are not in the grammar; the text says what was found and how to write it.
 pub fn parse(arguments: &[String]) -> Result<Invocation, UsageError> {
     let mut run =
-        Run { format: Format::Table, reach: Reach::default(), dry_run: false, requests: Vec::new() };
+        Run { style: Style::default(), reach: Reach::default(), dry_run: false, requests: Vec::new() };
     let (first_options, rest) = match read_globals(arguments, &mut run)? {
         Globals::Print(text) => return Ok(Invocation::Print(text)),
         Globals::Rest { options, arguments } => (options, arguments),
@@ -153,13 +179,19 @@ fn read_globals<'a>(arguments: &'a [String], run: &mut Run) -> Result<Globals<'a
             ("--version", None) => {
                 return Ok(Globals::Print(format!("vsctl {}\n", env!("CARGO_PKG_VERSION"))));
             }
-            ("--format", Some(value)) => run.format = read_format(value)?,
+            ("--format", Some(value)) => run.style.format = read_format(value)?,
+            ("--data", Some(value)) => run.style.bare = read_data(value)?,
+            ("--no-headings" | "--no-heading", None) => run.style.no_headings = true,
+            ("--bare", None) => {
+                run.style = Style { format: Format::List, bare: true, no_headings: true, ..run.style };
+            }
+            ("--oneline", None) => run.style.oneline = true,
             ("--timeout", Some(value)) => run.reach.timeout = read_timeout(value)?,
             ("--rundir", Some("")) => return Err(UsageError("option --rundir needs a directory".to_owned())),
             ("--rundir", Some(value)) => run.reach.rundir = Some(PathBuf::from(value)),
             ("--retry", None) => run.reach.retry = true,
             ("--dry-run", None) => run.dry_run = true,
-            ("--no-wait", None) => (),
+            ("--no-wait" | "--no-syslog", None) | ("--db", Some(_)) => (),
             (_, None) => return Err(UsageError(format!("option {name} needs a value"))),
             (_, Some(_)) => return Err(UsageError(format!("option {name} takes no value"))),
         }
@@ -186,8 +218,19 @@ fn split_option(argument: &str) -> Result<(&str, Option<&str>), UsageError> {
 fn read_format(value: &str) -> Result<Format, UsageError> {
     match value {
         "table" => Ok(Format::Table),
+        "list" => Ok(Format::List),
+        "csv" => Ok(Format::Csv),
         "json" => Ok(Format::Json),
-        _ => Err(UsageError(format!("unknown output format \"{value}\"; use table or json"))),
+        _ => Err(UsageError(format!("unknown output format \"{value}\"; use table, list, csv or json"))),
+    }
+}
+
+/// Whether data is to be printed bare.
+fn read_data(value: &str) -> Result<bool, UsageError> {
+    match value {
+        "string" => Ok(false),
+        "bare" => Ok(true),
+        _ => Err(UsageError(format!("unknown data format \"{value}\"; use string or bare"))),
     }
 }
 
@@ -204,6 +247,9 @@ fn read_timeout(value: &str) -> Result<Option<Duration>, UsageError> {
 
 fn read_command(verb: &str, options: &[&str], arguments: &[String]) -> Result<Request, UsageError> {
     let Some(found) = verbs::find(verb) else {
+        if let Some((_, why)) = verbs::ELSEWHERE.iter().find(|(name, _)| *name == verb) {
+            return Err(UsageError(format!("'{verb}' is not possible here: {why}")));
+        }
         let local = super::local::ALL.iter().map(|verb| verb.name);
         let hint = hint(verb, verbs::ALL.iter().map(|verb| verb.name).chain(local));
         return Err(UsageError(if hint.is_empty() {

@@ -8,7 +8,6 @@ use forwarding::wire::arp::{self, ArpPacket};
 use forwarding::wire::ethernet::ETHERTYPE_ARP;
 use forwarding::wire::ipv6::{self, Ipv6Header};
 
-const ICMPV6: u8 = 58;
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
 /// Octets of a solicitation or advertisement without options (RFC 4861 clauses 4.3 and 4.4).
@@ -41,7 +40,7 @@ pub(super) fn claim(bytes: &[u8]) -> Option<Claim> {
     let packet = &bytes[parsed.l3_offset..];
     let claim = match parsed.network {
         Network::Arp { .. } if parsed.ethertype == ETHERTYPE_ARP => arp_claim(parsed.src, packet),
-        Network::Ipv6 { next_header: ICMPV6 } => neighbour_claim(parsed.src, packet),
+        Network::NeighbourDiscovery { .. } => neighbour_claim(parsed.src, packet),
         _ => None,
     };
     claim.filter(|claim| claim.mac.is_valid_source() && may_be_announced(claim.ip))

@@ -130,6 +130,20 @@ fn truncation_anywhere_is_refused_or_a_valid_model() {
 }
 
 #[test]
+fn what_could_not_be_read_again_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.toml");
+    let mut model: Model = toml::from_str(FULL).unwrap();
+    save(&path, &model).unwrap();
+    let ids = &mut model.bridges.get_mut("br0").unwrap().external_ids;
+    ids.extend((0..1025).map(|n| (n.to_string(), "x".repeat(64 << 10))));
+    assert_eq!(model.validate(), Ok(()));
+    let error = save(&path, &model).unwrap_err().to_string();
+    assert!(error.contains("too large"), "{error}");
+    assert_eq!(load(&path).unwrap(), toml::from_str(FULL).unwrap());
+}
+
+#[test]
 fn a_directory_or_huge_file_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let error = load(directory.path()).unwrap_err().to_string();

@@ -3,10 +3,11 @@
 
 use bond_port::{BondOptions, OptionError};
 
-use super::{Problem, Setting};
+use super::Problem;
+use super::fixed::{self, Fixed};
 use crate::cli::suggest::hint;
 
-/// What `set` can change.
+/// The kinds of things that have columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
     Bridge,
@@ -15,17 +16,85 @@ pub(super) enum Table {
     Interface,
 }
 
-/// One thing that can be set.
+/// One thing that can be looked at, and perhaps set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
+    // What follows from the configuration.
+    Uuid,
+    Name,
+    Bridge,
+    Ports,
+    Interfaces,
+    Members,
+    Mac,
+    Options,
+    // What is configured.
     Carrier,
+    FailMode,
     MacTableSize,
     MacAgingTime,
+    VlanMode,
     Tag,
     Trunks,
+    Cvlans,
+    LearningLimit,
+    LearningLocked,
+    StormBroadcast,
+    StormUnknown,
+    StormMulticast,
     /// A bond option in Linux's spelling.
     Option(&'static str),
+    /// An option of a bond's member in Linux's spelling.
+    MemberOption(&'static str),
+    Type,
+    ExternalIds,
+    OtherConfig,
+    /// Something of Open vSwitch's that has only one value here.
+    Fixed(&'static Fixed),
+    // What runs.
+    ActiveMember,
+    ActiveMac,
+    BondCarrier,
+    AdminState,
+    LinkState,
+    LinkSpeed,
+    Duplex,
+    MacInUse,
+    Mtu,
+    Ifindex,
+    Statistics,
+    Error,
 }
+
+impl Column {
+    /// Whether it can be set; what can't is read-only.
+    pub(super) fn is_settable(self) -> bool {
+        matches!(
+            self,
+            Self::Carrier
+                | Self::FailMode
+                | Self::MacTableSize
+                | Self::MacAgingTime
+                | Self::VlanMode
+                | Self::Tag
+                | Self::Trunks
+                | Self::Cvlans
+                | Self::LearningLimit
+                | Self::LearningLocked
+                | Self::StormBroadcast
+                | Self::StormUnknown
+                | Self::StormMulticast
+                | Self::Option(_)
+                | Self::MemberOption(_)
+                | Self::Type
+                | Self::ExternalIds
+                | Self::OtherConfig
+                | Self::Fixed(_)
+        )
+    }
+}
+
+type Columns = &'static [(&'static str, Column)];
 
 const TABLES: &[(&str, Table)] = &[
     ("bridge", Table::Bridge),
@@ -34,20 +103,130 @@ const TABLES: &[(&str, Table)] = &[
     ("interface", Table::Interface),
 ];
 
-const BRIDGE: &[(&str, Column)] = &[
+/// Columns in the order of `list`.
+const BRIDGE: Columns = &[
+    ("_uuid", Column::Uuid),
     ("carrier", Column::Carrier),
-    ("mac-table-size", Column::MacTableSize),
-    ("mac-aging-time", Column::MacAgingTime),
+    ("controller", Column::Fixed(&fixed::CONTROLLER)),
+    ("datapath_type", Column::Fixed(&fixed::DATAPATH_TYPE)),
+    ("external_ids", Column::ExternalIds),
+    ("fail_mode", Column::FailMode),
+    ("mac", Column::Mac),
+    ("mac_aging_time", Column::MacAgingTime),
+    ("mac_table_size", Column::MacTableSize),
+    ("mcast_snooping_enable", Column::Fixed(&fixed::MCAST_SNOOPING)),
+    ("name", Column::Name),
+    ("other_config", Column::OtherConfig),
+    ("ports", Column::Ports),
+    ("protocols", Column::Fixed(&fixed::PROTOCOLS)),
+    ("rstp_enable", Column::Fixed(&fixed::SPANNING_TREE)),
+    ("stp_enable", Column::Fixed(&fixed::SPANNING_TREE)),
 ];
 
-const PORT: &[(&str, Column)] = &[("tag", Column::Tag), ("trunks", Column::Trunks)];
+const PORT: Columns = &[
+    ("_uuid", Column::Uuid),
+    ("bond_active_slave", Column::ActiveMac),
+    ("bond_downdelay", Column::Option("downdelay")),
+    ("bond_fake_iface", Column::Fixed(&fixed::FAKE_IFACE)),
+    ("bond_mode", Column::Option("mode")),
+    ("bond_updelay", Column::Option("updelay")),
+    ("bridge", Column::Bridge),
+    ("cvlans", Column::Cvlans),
+    ("external_ids", Column::ExternalIds),
+    ("fake_bridge", Column::Fixed(&fixed::FAKE_BRIDGE)),
+    ("interfaces", Column::Interfaces),
+    ("lacp", Column::Fixed(&fixed::LACP)),
+    ("mac", Column::Fixed(&fixed::PORT_MAC)),
+    ("mac_learning_limit", Column::LearningLimit),
+    ("mac_learning_locked", Column::LearningLocked),
+    ("name", Column::Name),
+    ("other_config", Column::OtherConfig),
+    ("protected", Column::Fixed(&fixed::PROTECTED)),
+    ("qos", Column::Fixed(&fixed::QOS)),
+    ("storm_broadcast", Column::StormBroadcast),
+    ("storm_multicast", Column::StormMulticast),
+    ("storm_unknown", Column::StormUnknown),
+    ("tag", Column::Tag),
+    ("trunks", Column::Trunks),
+    ("vlan_mode", Column::VlanMode),
+];
 
-/// Keys of `other_config` in Open vSwitch's table Bridge.
-const BRIDGE_KEYS: &[(&str, Column)] =
-    &[("mac-table-size", Column::MacTableSize), ("mac-aging-time", Column::MacAgingTime)];
+const BOND: Columns = &[
+    ("_uuid", Column::Uuid),
+    ("active_member", Column::ActiveMember),
+    ("bridge", Column::Bridge),
+    ("carrier", Column::BondCarrier),
+    ("cvlans", Column::Cvlans),
+    ("external_ids", Column::ExternalIds),
+    ("lacp", Column::Fixed(&fixed::LACP)),
+    ("mac_learning_limit", Column::LearningLimit),
+    ("mac_learning_locked", Column::LearningLocked),
+    ("members", Column::Members),
+    ("mode", Column::Option("mode")),
+    ("name", Column::Name),
+    ("options", Column::Options),
+    ("storm_broadcast", Column::StormBroadcast),
+    ("storm_multicast", Column::StormMulticast),
+    ("storm_unknown", Column::StormUnknown),
+    ("tag", Column::Tag),
+    ("trunks", Column::Trunks),
+    ("vlan_mode", Column::VlanMode),
+];
 
-/// Open vSwitch's column for everything that has no column.
-const OTHER_CONFIG: &str = "other_config";
+const INTERFACE: Columns = &[
+    ("_uuid", Column::Uuid),
+    ("admin_state", Column::AdminState),
+    ("duplex", Column::Duplex),
+    ("error", Column::Error),
+    ("external_ids", Column::ExternalIds),
+    ("ifindex", Column::Ifindex),
+    ("ingress_policing_burst", Column::Fixed(&fixed::POLICING)),
+    ("ingress_policing_rate", Column::Fixed(&fixed::POLICING)),
+    ("link_speed", Column::LinkSpeed),
+    ("link_state", Column::LinkState),
+    ("mac_in_use", Column::MacInUse),
+    ("mtu", Column::Mtu),
+    ("mtu_request", Column::Fixed(&fixed::MTU_REQUEST)),
+    ("name", Column::Name),
+    ("ofport_request", Column::Fixed(&fixed::OFPORT_REQUEST)),
+    ("options", Column::Fixed(&fixed::OPTIONS)),
+    ("other_config", Column::OtherConfig),
+    ("prio", Column::MemberOption("prio")),
+    ("statistics", Column::Statistics),
+    ("type", Column::Type),
+];
+
+/// Keys of `other_config` in Open vSwitch's tables.
+const BRIDGE_KEYS: Columns = &[
+    ("mac-aging-time", Column::MacAgingTime),
+    ("mac-table-size", Column::MacTableSize),
+    ("disable-in-band", Column::Fixed(&fixed::IN_BAND)),
+];
+const PORT_KEYS: Columns = &[
+    ("mac-learning-limit", Column::LearningLimit),
+    ("mac-learning-locked", Column::LearningLocked),
+    ("storm-broadcast", Column::StormBroadcast),
+    ("storm-multicast", Column::StormMulticast),
+    ("storm-unknown", Column::StormUnknown),
+];
+const BOND_KEYS: Columns = &[
+    ("bond-detect-mode", Column::Fixed(&fixed::DETECT_MODE)),
+    ("bond-miimon-interval", Column::Option("miimon")),
+    ("bond-primary", Column::Option("primary")),
+];
+
+/// A column, and the key within it if it is a map with free keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) column: Column,
+    pub(super) key: Option<String>,
+}
+
+impl From<Column> for Target {
+    fn from(column: Column) -> Self {
+        Self { column, key: None }
+    }
+}
 
 impl Table {
     pub(super) fn parse(name: &str) -> Result<Self, Problem> {
@@ -70,82 +249,119 @@ impl Table {
         }
     }
 
-    /// The column that a setting means. `bond`: the record is a bond, so that a port has bond options too.
-    pub(super) fn column(self, bond: bool, setting: &Setting) -> Result<Column, Problem> {
+    pub(super) fn columns(self) -> Columns {
         match self {
-            Self::Bridge => self.plain_column(BRIDGE, BRIDGE_KEYS, setting),
-            Self::Port if !bond => self.plain_column(PORT, &[], setting),
-            Self::Port | Self::Bond => bond_column(setting),
-            Self::Interface => self.plain_column(&[], &[], setting),
+            Self::Bridge => BRIDGE,
+            Self::Port => PORT,
+            Self::Bond => BOND,
+            Self::Interface => INTERFACE,
         }
     }
 
-    fn plain_column(self, columns: Columns, keys: Columns, setting: &Setting) -> Result<Column, Problem> {
-        let (table, name) = (self.name(), &setting.name);
-        let maps = (!keys.is_empty()).then_some((OTHER_CONFIG, None));
-        let named = columns.iter().map(|(name, column)| (*name, Some(*column))).chain(maps);
-        match (find(name, named), &setting.key) {
-            (Found::One(Some(column)), None) => Ok(column),
-            (Found::One(Some(_)), Some(_)) => {
-                Err(format!("cannot specify key to set for non-map column {name}"))
-            }
-            (Found::One(None), None) => Err(format!("{name} is a map; write {name}:KEY=VALUE")),
-            (Found::One(None), Some(key)) => match find(key, keys.iter().copied()) {
-                Found::One(column) => Ok(column),
-                _ => Err(format!("{OTHER_CONFIG} of table {table} has no key \"{key}\"{}", known(key, keys))),
-            },
-            (Found::Many, _) => {
-                Err(format!("{table} contains more than one column whose name matches \"{name}\""))
-            }
-            (Found::None, _) => {
-                let known = known(name, columns);
-                Err(format!("{table} does not contain a column whose name matches \"{name}\"{known}"))
-            }
-        }
-    }
-}
-
-/// A column of any port, also abbreviated, or a bond option in any spelling of its own. Options can't be abbreviated, so
-/// that a slip of the pen is not taken for one.
-fn bond_column(setting: &Setting) -> Result<Column, Problem> {
-    let name = &setting.name;
-    let Some(key) = &setting.key else {
-        return match (BondOptions::canonical(name), find(name, PORT.iter().copied())) {
-            (Ok(option), _) => Ok(Column::Option(option)),
-            (Err(_), Found::One(column)) => Ok(column),
-            (Err(error), _) => Err(unknown_option(name, &error)),
+    /// The known keys of `other_config`. `bond`: the record is a bond.
+    pub(super) fn keys(self, bond: bool) -> impl Iterator<Item = (&'static str, Column)> + Clone {
+        let (own, more): (Columns, Columns) = match self {
+            Self::Bridge => (BRIDGE_KEYS, &[]),
+            Self::Port | Self::Bond => (PORT_KEYS, if bond { BOND_KEYS } else { &[] }),
+            Self::Interface => (&[], &[]),
         };
-    };
-    match find(name, [(OTHER_CONFIG, ())].into_iter()) {
-        Found::One(()) => BondOptions::canonical(&format!("{OTHER_CONFIG}:{key}"))
-            .map(Column::Option)
-            .map_err(|error| error.to_string()),
-        _ => Err(format!("cannot specify key to set for non-map column {name}")),
+        own.iter().chain(more).copied()
     }
-}
 
-/// The error about an option, with a port's column if one of those was meant.
-fn unknown_option(name: &str, error: &OptionError) -> Problem {
-    match error {
-        OptionError::Unknown { suggestion: None, .. } => {
-            format!("{error}{}", hint(name, PORT.iter().map(|(name, _)| *name)))
+    /// The name and meaning of a column that is to be read; a bond option is one too.
+    pub(super) fn readable(self, name: &str) -> Result<(&'static str, Column), Problem> {
+        match find(name, self.columns().iter().map(|(name, column)| (*name, (*name, *column)))) {
+            Found::One(found) => Ok(found),
+            Found::Many => Err(self.ambiguous(name)),
+            Found::None => match (self, BondOptions::canonical(name)) {
+                (Self::Bond, Ok(option)) => Ok((option, Column::Option(option))),
+                _ => Err(self.unknown(name)),
+            },
         }
-        _ => error.to_string(),
+    }
+
+    /// What is to be changed. `bond`: the record is a bond, so that a port has bond options too. These can't be
+    /// abbreviated, so that a slip of the pen is not taken for one.
+    pub(super) fn target(self, bond: bool, name: &str, key: Option<&str>) -> Result<Target, Problem> {
+        let options = bond && matches!(self, Self::Port | Self::Bond);
+        let option = options.then(|| BondOptions::canonical(name));
+        if let (Some(Ok(option)), None) = (&option, key) {
+            return Ok(Column::Option(option).into());
+        }
+        let column = match (find(name, self.writable()), option) {
+            (_, Some(Err(error @ OptionError::Command { .. }))) => return Err(error.to_string()),
+            (Found::One(column), _) => column,
+            (Found::None | Found::Many, Some(Ok(_))) => {
+                return Err(format!("cannot specify key to set for non-map column {name}"));
+            }
+            (Found::None | Found::Many, Some(Err(error))) => return Err(self.unknown_option(name, &error)),
+            (Found::Many, None) => return Err(self.ambiguous(name)),
+            (Found::None, None) => return Err(self.unknown(name)),
+        };
+        match (column, key) {
+            (Column::ExternalIds, key) => Ok(Target { column, key: key.map(str::to_owned) }),
+            (Column::OtherConfig, Some(key)) => self.key(bond, key).map(Target::from),
+            (Column::Fixed(fixed), Some(_)) if fixed.is_map() => Ok(column.into()),
+            (_, Some(_)) => Err(format!("cannot specify key to set for non-map column {name}")),
+            (_, None) => Ok(column.into()),
+        }
+    }
+
+    /// Columns that a name in a setting may mean. A bond's row in table `bond` has its port's columns too.
+    fn writable(self) -> impl Iterator<Item = (&'static str, Column)> {
+        let more: Columns = if self == Self::Bond { PORT } else { &[] };
+        let own = self.columns();
+        let more = more.iter().filter(|(name, _)| own.iter().all(|(other, _)| other != name));
+        own.iter().chain(more).copied()
+    }
+
+    /// The column that stands for a key of `other_config`.
+    fn key(self, bond: bool, key: &str) -> Result<Column, Problem> {
+        if let Found::One(column) = exact(key, self.keys(bond)) {
+            return Ok(column);
+        }
+        let error = match BondOptions::canonical(&format!("other_config:{key}")) {
+            _ if !bond || self == Self::Interface => None,
+            Ok(option) => return Ok(Column::Option(option)),
+            Err(error) => Some(error),
+        };
+        let known = known(key, self.keys(bond).map(|(name, _)| name));
+        match error {
+            Some(error @ OptionError::Unknown { suggestion: Some(_), .. }) => Err(error.to_string()),
+            Some(error) if !matches!(error, OptionError::Unknown { .. }) => Err(error.to_string()),
+            _ => Err(format!("other_config of table {} has no key \"{key}\"{known}", self.name())),
+        }
+    }
+
+    fn ambiguous(self, name: &str) -> Problem {
+        format!("{} contains more than one column whose name matches \"{name}\"", self.name())
+    }
+
+    fn unknown(self, name: &str) -> Problem {
+        let columns = self.columns().iter().map(|(name, _)| *name).filter(|name| *name != "_uuid");
+        let known = known(name, columns);
+        format!("{} does not contain a column whose name matches \"{name}\"{known}", self.name())
+    }
+
+    /// The error about an option, with a column if one of those was meant.
+    fn unknown_option(self, name: &str, error: &OptionError) -> Problem {
+        match error {
+            OptionError::Unknown { suggestion: None, .. } => {
+                format!("{error}{}", hint(name, self.columns().iter().map(|(name, _)| *name)))
+            }
+            _ => error.to_string(),
+        }
     }
 }
 
 /// What might have been meant, or all that there is.
-fn known(name: &str, columns: Columns) -> String {
-    let names = columns.iter().map(|(name, _)| *name);
+fn known(name: &str, names: impl Iterator<Item = &'static str> + Clone) -> String {
+    let all = || names.clone().collect::<Vec<_>>().join(", ");
     match hint(name, names.clone()) {
-        hint if hint.is_empty() && !columns.is_empty() => {
-            format!("; it has {}", names.collect::<Vec<_>>().join(", "))
-        }
+        hint if hint.is_empty() && names.clone().next().is_some() => format!("; it has {}", all()),
         hint => hint,
     }
 }
-
-type Columns = &'static [(&'static str, Column)];
 
 enum Found<T> {
     None,
@@ -170,6 +386,15 @@ fn find<T>(name: &str, items: impl Iterator<Item = (&'static str, T)>) -> Found<
         }
     }
     found
+}
+
+/// The item of this name.
+fn exact<T>(name: &str, items: impl Iterator<Item = (&'static str, T)>) -> Found<T> {
+    let name = canonical(name);
+    items
+        .into_iter()
+        .find(|(item, _)| canonical(item) == name)
+        .map_or(Found::None, |(_, item)| Found::One(item))
 }
 
 fn canonical(name: &str) -> String {

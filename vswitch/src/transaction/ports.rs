@@ -44,10 +44,16 @@ impl Draft<'_> {
         bridge: Option<&str>,
         port: &str,
         if_exists: bool,
+        with_iface: bool,
     ) -> Result<Reply, Problem> {
         if let Some(bridge) = bridge {
             self.bridge(bridge)?;
         }
+        let bond = match self.model.place_of(port) {
+            Some(Place::Member { bond, .. }) if with_iface => Some(bond.to_owned()),
+            _ => None,
+        };
+        let port = bond.as_deref().unwrap_or(port);
         let actual = match self.port_place(port) {
             None if if_exists => return Ok(Reply::Done {}),
             None => return Err(self.no_port(port)),

@@ -39,6 +39,61 @@ pub enum Reply {
     FdbStats(Vec<FdbStats>),
     /// `trace`.
     Trace(TraceReply),
+    /// `get`: a value each column; nothing for a key that is not there. Empty if there is no such record.
+    Values(Vec<Option<Datum>>),
+    /// `list` and `find`.
+    Rows(Rows),
+}
+
+/// What stands in a column.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Datum {
+    /// A text.
+    Text(String),
+    /// A number.
+    Integer(i64),
+    /// A truth value.
+    Boolean(bool),
+    /// The UUID of a record.
+    Uuid(String),
+    /// Several values, or none.
+    Set(Vec<Datum>),
+    /// Values by key.
+    Map(BTreeMap<String, Datum>),
+}
+
+impl Datum {
+    /// No value.
+    pub fn none() -> Self {
+        Self::Set(Vec::new())
+    }
+
+    /// A value, if there is one.
+    pub fn option(value: Option<Self>) -> Self {
+        value.unwrap_or_else(Self::none)
+    }
+
+    /// Sorted values.
+    pub fn set(mut items: Vec<Self>) -> Self {
+        items.sort_unstable();
+        Self::Set(items)
+    }
+}
+
+impl From<&str> for Datum {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// Records of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rows {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Records, sorted by name; a value each column.
+    pub rows: Vec<Vec<Datum>>,
 }
 
 /// The whole configuration.

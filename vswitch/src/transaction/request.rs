@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::words;
+
 /// One command. In JSON it is an object whose `command` names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", deny_unknown_fields)]
@@ -58,6 +60,9 @@ pub enum Request {
         /// A missing port is all right.
         #[serde(default, skip_serializing_if = "is_false")]
         if_exists: bool,
+        /// The name may be a member's; then its bond is deleted.
+        #[serde(default, skip_serializing_if = "is_false")]
+        with_iface: bool,
     },
     /// Names of a bridge's ports and bonds, without the internal port.
     #[serde(rename = "list-ports")]
@@ -81,6 +86,9 @@ pub enum Request {
         /// A bond of this name with these members on this bridge is all right; the settings are applied to it.
         #[serde(default, skip_serializing_if = "is_false")]
         may_exist: bool,
+        /// Open vSwitch would make a network device for the bond; here there is a warning.
+        #[serde(default, skip_serializing_if = "is_false")]
+        fake_iface: bool,
     },
     /// Adds a member to a bond.
     #[serde(rename = "add-bond-iface")]
@@ -138,6 +146,142 @@ pub enum Request {
         /// A missing record is all right.
         #[serde(default, skip_serializing_if = "is_false")]
         if_exists: bool,
+    },
+    /// Values of columns.
+    #[serde(rename = "get")]
+    Get {
+        /// The table, or an abbreviation.
+        table: String,
+        /// The record's name or UUID.
+        record: String,
+        /// `column` or `column:key`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        columns: Vec<String>,
+        /// A missing record or key is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        if_exists: bool,
+    },
+    /// Records of a table.
+    #[serde(rename = "list")]
+    List {
+        /// The table, or an abbreviation.
+        table: String,
+        /// Names or UUIDs of the records; all if empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        records: Vec<String>,
+        /// The columns; all if empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        columns: Vec<String>,
+        /// Missing records are all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        if_exists: bool,
+    },
+    /// Records of a table that fulfil conditions.
+    #[serde(rename = "find")]
+    Find {
+        /// The table, or an abbreviation.
+        table: String,
+        /// `column[:key]=value`, also with `!=`, `<`, `<=`, `>`, `>=`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        conditions: Vec<String>,
+        /// The columns; all if empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        columns: Vec<String>,
+    },
+    /// Sets columns back to their defaults.
+    #[serde(rename = "clear")]
+    Clear {
+        /// The table, or an abbreviation.
+        table: String,
+        /// The record's name or UUID.
+        record: String,
+        /// The columns.
+        columns: Vec<String>,
+        /// A missing record is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        if_exists: bool,
+    },
+    /// Takes values out of a set, or keys out of a map.
+    #[serde(rename = "remove")]
+    Remove {
+        /// The table, or an abbreviation.
+        table: String,
+        /// The record's name or UUID.
+        record: String,
+        /// The column.
+        column: String,
+        /// Values, keys, or `key=value`.
+        values: Vec<String>,
+        /// A missing record is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        if_exists: bool,
+    },
+    /// Adds values to a set, or keys to a map.
+    #[serde(rename = "add")]
+    Add {
+        /// The table, or an abbreviation.
+        table: String,
+        /// The record's name or UUID.
+        record: String,
+        /// The column.
+        column: String,
+        /// Values, or `key=value`.
+        values: Vec<String>,
+        /// A missing record is all right.
+        #[serde(default, skip_serializing_if = "is_false")]
+        if_exists: bool,
+    },
+    /// Sets or clears one of a bridge's `external_ids`.
+    #[serde(rename = "br-set-external-id")]
+    BridgeSetExternalId {
+        /// The bridge.
+        bridge: String,
+        /// The key.
+        key: String,
+        /// The value; clears if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+    },
+    /// A bridge's `external_ids`.
+    #[serde(rename = "br-get-external-id")]
+    BridgeGetExternalId {
+        /// The bridge.
+        bridge: String,
+        /// Only this key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+    },
+    /// The bridge itself: there are no bridges within bridges.
+    #[serde(rename = "br-to-parent")]
+    BridgeToParent {
+        /// The bridge.
+        bridge: String,
+    },
+    /// 0: there are no bridges within bridges.
+    #[serde(rename = "br-to-vlan")]
+    BridgeToVlan {
+        /// The bridge.
+        bridge: String,
+    },
+    /// Keeps Open vSwitch's fail mode, which has no effect.
+    #[serde(rename = "set-fail-mode")]
+    SetFailMode {
+        /// The bridge.
+        bridge: String,
+        /// `standalone` or `secure`.
+        mode: String,
+    },
+    /// The fail mode that was set.
+    #[serde(rename = "get-fail-mode")]
+    GetFailMode {
+        /// The bridge.
+        bridge: String,
+    },
+    /// Forgets the fail mode.
+    #[serde(rename = "del-fail-mode")]
+    DelFailMode {
+        /// The bridge.
+        bridge: String,
     },
     /// Learned MAC addresses.
     #[serde(rename = "fdb/show")]
@@ -277,20 +421,15 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Splits `name[:key]=value`; `None` if there is no `=` or no name. A colon after the `=` belongs to the value.
+    /// Splits `name[:key]=value`, each of them perhaps in double quotes; `None` if there is no `=` or no name. A colon after the `=` belongs to the value.
     pub fn parse(text: &str) -> Option<Self> {
         let (left, value) = text.split_once('=')?;
         let (name, key) = match left.split_once(':') {
-            Some((name, key)) => (name, Some(unquote(key).to_owned())),
+            Some((name, key)) => (name, Some(words::text(key))),
             None => (left, None),
         };
-        (!name.is_empty()).then(|| Self { name: name.to_owned(), key, value: unquote(value).to_owned() })
+        (!name.is_empty()).then(|| Self { name: name.to_owned(), key, value: words::text(value) })
     }
-}
-
-/// Takes off one pair of double quotes, which Open vSwitch's callers write around texts.
-fn unquote(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

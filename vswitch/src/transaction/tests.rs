@@ -12,6 +12,8 @@ use super::*;
 use crate::cli::{self, Invocation};
 
 mod atomic;
+mod callers;
+mod columns;
 mod errors;
 mod fdb;
 mod frames;
@@ -189,9 +191,9 @@ impl Switch {
         switch
     }
 
-    /// Runs one command line (words are separated by spaces) and takes over what comes of it.
+    /// Runs one command line and takes over what comes of it.
     pub(crate) fn call(&mut self, line: &str) -> Result<Outcome, String> {
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let words = split(line);
         let Invocation::Run(run) = cli::parse(&words).map_err(|e| e.to_string())? else {
             return Err("prints something".into());
         };
@@ -206,7 +208,8 @@ impl Switch {
 
     /// What a command line prints.
     pub(crate) fn text(&mut self, line: &str) -> String {
-        cli::text(&self.call(line).unwrap_or_else(|e| panic!("{line}: {e}")).replies)
+        let Ok(Invocation::Run(run)) = cli::parse(&split(line)) else { panic!("{line}") };
+        cli::styled(&self.call(line).unwrap_or_else(|e| panic!("{line}: {e}")).replies, run.style)
     }
 
     /// The error of a command line, which must not change the model.
@@ -216,4 +219,23 @@ impl Switch {
         assert_eq!(self.model, before, "{line}");
         error
     }
+}
+
+/// Words as a shell splits them: at spaces, which single or double quotes keep together.
+fn split(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.into_iter().chain(word).collect()
 }

@@ -11,8 +11,8 @@ fn setting(name: &str, key: Option<&str>, value: &str) -> Setting {
 fn options_of_the_call() {
     let plain = run("list-br");
     assert_eq!(
-        (plain.format, plain.reach.timeout, plain.reach.rundir, plain.dry_run),
-        (Format::Table, None, None, false)
+        (plain.style.format, plain.reach.timeout, plain.reach.rundir, plain.dry_run),
+        (Format::List, None, None, false)
     );
     for line in [
         "-f json -t 5 --rundir=/x --dry-run --no-wait list-br",
@@ -22,7 +22,7 @@ fn options_of_the_call() {
     ] {
         let run = run(line);
         assert_eq!(
-            (run.format, run.reach.timeout, run.dry_run),
+            (run.style.format, run.reach.timeout, run.dry_run),
             (Format::Json, Some(Duration::from_secs(5)), true)
         );
         assert_eq!(run.reach.rundir, Some("/x".into()), "{line}");
@@ -61,11 +61,12 @@ fn members_end_at_the_first_setting() {
                 setting("tag", None, "10"),
             ],
             may_exist: false,
+            fake_iface: false,
         }]
     );
     assert_eq!(
         usage_error("add-bond br0 bond0 eth1 mode=1 eth2"),
-        "\"eth2\" is not KEY=VALUE; usage: [--may-exist] add-bond BRIDGE BOND [MEMBER]... [KEY=VALUE]..."
+        "\"eth2\" is not KEY=VALUE; usage: [--may-exist] [--fake-iface] add-bond BRIDGE BOND [MEMBER]... [KEY=VALUE]..."
     );
 }
 
@@ -114,6 +115,19 @@ fn every_command_parses_with_its_least_arguments() {
         "fdb/show a b",
         "fdb/flush",
         "fdb/flush a",
+        "get port a b",
+        "list port",
+        "find port a=b",
+        "clear port a b",
+        "remove port a b c",
+        "add port a b c",
+        "br-set-external-id a b",
+        "br-get-external-id a",
+        "br-to-parent a",
+        "br-to-vlan a",
+        "set-fail-mode a secure",
+        "get-fail-mode a",
+        "del-fail-mode a",
         "fdb/add a b 1 c",
         "fdb/del a 1 c",
         "fdb/stats-show",
@@ -200,7 +214,7 @@ fn golden_errors() {
         ("--timeout", "option --timeout needs a value"),
         ("--timeout=soon list-br", "\"soon\" is not a time-out; use whole seconds, or 0 to wait for ever"),
         ("--timeout=-1 list-br", "\"-1\" is not a time-out; use whole seconds, or 0 to wait for ever"),
-        ("--format=xml list-br", "unknown output format \"xml\"; use table or json"),
+        ("--format=xml list-br", "unknown output format \"xml\"; use table, list, csv or json"),
         ("--rundir= list-br", "option --rundir needs a directory"),
         ("--dry-run=yes list-br", "option --dry-run takes no value"),
         ("--may-exist", "option \"--may-exist\" is not followed by a command (use --help for help)"),
@@ -222,17 +236,17 @@ fn golden_errors() {
         ("add-br", "'add-br' command requires at least 1 argument; usage: [--may-exist] add-br BRIDGE"),
         (
             "add-bond br0",
-            "'add-bond' command requires at least 2 arguments; usage: [--may-exist] add-bond BRIDGE BOND [MEMBER]... \
+            "'add-bond' command requires at least 2 arguments; usage: [--may-exist] [--fake-iface] add-bond BRIDGE BOND [MEMBER]... \
              [KEY=VALUE]...",
         ),
         ("list-br br0", "'list-br' command takes at most 0 arguments; usage: list-br"),
         (
             "del-port a b c",
-            "'del-port' command takes at most 2 arguments; usage: [--if-exists] del-port [BRIDGE] PORT",
+            "'del-port' command takes at most 2 arguments; usage: [--if-exists] [--with-iface] del-port [BRIDGE] PORT",
         ),
         (
             "add-port br0 tap0 tag",
-            "\"tag\" is not KEY=VALUE; usage: [--may-exist] add-port BRIDGE PORT [tag=VLAN | trunks=VLAN,...]",
+            "\"tag\" is not KEY=VALUE; usage: [--may-exist] add-port BRIDGE PORT [KEY=VALUE]...",
         ),
         ("set port tap0 =5", "\"=5\" is not KEY=VALUE; usage: [--if-exists] set TABLE NAME KEY=VALUE..."),
     ] {

@@ -79,7 +79,20 @@ fn replies_are_described() {
         Reply::Hash(FrameHash::default()),
         Reply::FdbStats(vec![]),
         Reply::Trace(TraceReply::default()),
+        Reply::Values(vec![None]),
+        Reply::Rows(Rows::default()),
     ];
+    check("type Rows (", json(Rows::default()), true);
+    let data = [
+        Datum::from(""),
+        Datum::Integer(1),
+        Datum::Boolean(true),
+        Datum::Uuid(String::new()),
+        Datum::none(),
+        Datum::Map(Default::default()),
+    ];
+    assert_eq!(fields("type Value (").len(), data.len());
+    data.into_iter().for_each(|datum| check("type Value (", json(datum), false));
     check("type ProcText (", json(ProcText::default()), true);
     check("type BondExplanation (", json(BondExplanation::default()), true);
     check("type MemberExplanation (", json(MemberExplanation::default()), true);
@@ -97,7 +110,9 @@ fn requests_are_described() {
         -- --may-exist add-bond a b c tag=1 -- --may-exist add-bond-iface a b -- --if-exists del-bond-iface a b \
         -- list-ifaces a -- port-to-br a -- iface-to-br a -- show -- --if-exists set a b c:d=e -- fdb/show a \
         -- fdb/flush a -- bond/show a -- bond/list -- bond/set-active-member a b -- counters/show a -- version \
-        -- --proc bond/show -- trace a b ff -- fdb/add a b 1 c -- bond/explain a -- bond/hash a ff";
+        -- --proc bond/show -- trace a b ff -- fdb/add a b 1 c -- bond/explain a -- bond/hash a ff \
+        -- --columns=x list a b -- find a b=c -- remove a b c d -- br-set-external-id a b c -- set-fail-mode a b \
+        -- --with-iface del-port a -- --fake-iface add-bond a b";
     let words: Vec<String> = lines.split_whitespace().map(str::to_owned).collect();
     let Ok(crate::cli::Invocation::Run(run)) = crate::cli::parse(&words) else { panic!("{lines}") };
     let mut used = std::collections::BTreeSet::new();

@@ -40,8 +40,46 @@ fn setting() -> impl Strategy<Value = Setting> {
         "mac-table-size=64",
         "other_config:mac-aging-time=20",
         "nosuch=1",
+        "vlan_mode=native-tagged",
+        "vlan_mode=dot1q-tunnel",
+        "vlan_mode=[]",
+        "cvlans=7-9",
+        "cvlans=[]",
+        "mac-learning-limit=3",
+        "mac_learning_locked=true",
+        "other_config:storm-broadcast=100",
+        "storm_unknown=[]",
+        "external_ids:k=v w",
+        "external_ids={\"a b\"=c}",
+        "external_ids:\u{7}=x",
+        "external_ids=[]",
+        "fail_mode=secure",
+        "prio=7",
+        "prio=[]",
     ];
     proptest::sample::select(texts.to_vec()).prop_map(|text| Setting::parse(text).unwrap())
+}
+
+fn column() -> impl Strategy<Value = String> {
+    let names = [
+        "tag",
+        "trunks",
+        "cvlans",
+        "external_ids",
+        "other_config",
+        "name",
+        "prio",
+        "mode",
+        "statistics",
+        "x",
+        "",
+    ];
+    proptest::sample::select(names.to_vec()).prop_map(str::to_owned)
+}
+
+fn value() -> impl Strategy<Value = String> {
+    proptest::sample::select(vec!["5", "7-9", "k", "k=v", "mac-aging-time=20", "[]", "\"", ""])
+        .prop_map(str::to_owned)
 }
 
 fn settings() -> impl Strategy<Value = Vec<Setting>> {
@@ -59,11 +97,11 @@ fn request() -> impl Strategy<Value = Request> {
             Request::AddPort { bridge, port, settings, may_exist }
         }),
         2 => (some_name(), name(), flag()).prop_map(|(bridge, port, if_exists)| {
-            Request::DelPort { bridge, port, if_exists }
+            Request::DelPort { bridge, port, if_exists, with_iface: if_exists }
         }),
         4 => (name(), name(), proptest::collection::vec(name(), 0..4), settings(), flag()).prop_map(
             |(bridge, bond, members, settings, may_exist)| {
-                Request::AddBond { bridge, bond, members, settings, may_exist }
+                Request::AddBond { bridge, bond, members, settings, may_exist, fake_iface: false }
             }
         ),
         3 => (name(), name(), flag()).prop_map(|(bond, iface, may_exist)| {
@@ -72,8 +110,33 @@ fn request() -> impl Strategy<Value = Request> {
         2 => (some_name(), name(), flag()).prop_map(|(bond, iface, if_exists)| {
             Request::DelBondIface { bond, iface, if_exists }
         }),
-        4 => (table, name(), settings(), flag()).prop_map(|(table, record, settings, if_exists)| {
+        4 => (table.clone(), name(), settings(), flag()).prop_map(|(table, record, settings, if_exists)| {
             Request::Set { table: table.to_owned(), record, settings, if_exists }
+        }),
+        2 => (table.clone(), name(), column(), flag()).prop_map(|(table, record, column, if_exists)| {
+            Request::Clear { table: table.to_owned(), record, columns: vec![column], if_exists }
+        }),
+        2 => (table.clone(), name(), column(), value(), flag()).prop_map(
+            |(table, record, column, value, if_exists)| {
+                Request::Remove { table: table.to_owned(), record, column, values: vec![value], if_exists }
+            }
+        ),
+        2 => (table.clone(), name(), column(), value(), flag()).prop_map(
+            |(table, record, column, value, if_exists)| {
+                Request::Add { table: table.to_owned(), record, column, values: vec![value], if_exists }
+            }
+        ),
+        1 => (table.clone(), name(), column(), flag()).prop_map(|(table, record, column, if_exists)| {
+            Request::Get { table: table.to_owned(), record, columns: vec![column], if_exists }
+        }),
+        1 => (table.clone(), column(), value()).prop_map(|(table, column, value)| {
+            Request::Find { table: table.to_owned(), conditions: vec![format!("{column}={value}")], columns: vec![] }
+        }),
+        1 => table.prop_map(|table| {
+            Request::List { table: table.to_owned(), records: vec![], columns: vec![], if_exists: false }
+        }),
+        1 => (name(), some_name()).prop_map(|(bridge, value)| {
+            Request::BridgeSetExternalId { bridge, key: "k".to_owned(), value }
         }),
         1 => (name(), name()).prop_map(|(bond, member)| Request::BondSetActiveMember { bond, member }),
         1 => Just(Request::Show {}),

@@ -134,14 +134,20 @@ fn golden_errors() {
         ("set qos br0 carrier=bond0", "unknown table \"qos\"; the tables are bridge, port, bond, interface"),
         (
             "set port tap0 nosuch=1",
-            "Port does not contain a column whose name matches \"nosuch\"; it has tag, trunks",
+            "Port does not contain a column whose name matches \"nosuch\"; it has bond_active_slave, bond_downdelay, \
+             bond_fake_iface, bond_mode, bond_updelay, bridge, cvlans, external_ids, fake_bridge, interfaces, lacp, mac, \
+             mac_learning_limit, mac_learning_locked, name, other_config, protected, qos, storm_broadcast, \
+             storm_multicast, storm_unknown, tag, trunks, vlan_mode",
         ),
         (
             "set port tap0 tga=1",
             "Port does not contain a column whose name matches \"tga\"; did you mean \"tag\"?",
         ),
         ("set port tap0 t=1", "Port contains more than one column whose name matches \"t\""),
-        ("set interface tap0 x=1", "Interface does not contain a column whose name matches \"x\""),
+        (
+            "set interface tap0 mtuu=1",
+            "Interface does not contain a column whose name matches \"mtuu\"; did you mean \"mtu\"?",
+        ),
         ("set port tap0 tag:a=1", "cannot specify key to set for non-map column tag"),
         ("set bridge br0 other_config=1", "other_config is a map; write other_config:KEY=VALUE"),
         (
@@ -155,11 +161,13 @@ fn golden_errors() {
         ("set port tap0 trunks=9-3", "trunks: the VLAN range \"9-3\" ends before it begins"),
         (
             "set port tap0 tag=1 trunks=2",
-            "port tap0 is an access port (tag=1) and can't have trunks too; add \"tag=[]\" before it",
+            "port tap0: tag and trunks together need vlan_mode=native-tagged or vlan_mode=native-untagged; for an access \
+             port add \"trunks=[]\", for a trunk \"tag=[]\"",
         ),
         (
             "set port tap0 trunks=2,3 tag=1",
-            "port tap0 is a trunk (trunks=2-3) and can't have a tag too; add \"trunks=[]\" before it",
+            "port tap0: tag and trunks together need vlan_mode=native-tagged or vlan_mode=native-untagged; for an access \
+             port add \"trunks=[]\", for a trunk \"tag=[]\"",
         ),
         (
             "set bridge br0 carrier=nosuch",
