@@ -9,7 +9,7 @@ use forwarding::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 
 pub use self::limits::Limits;
-pub use self::options::{MEMBER_OPTIONS, Settled, settle_member_option, settle_options};
+pub use self::options::{Settled, settle_member_option, settle_options};
 pub(crate) use self::validate::out_of_range;
 pub use self::validate::{Invalid, check_id, check_name};
 pub use self::vlans::{Vlan, VlanError, VlanList, VlanMode, VlanParts};

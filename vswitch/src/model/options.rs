@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bond_port::{BondOptions, OptionError};
+use bond_port::{BondOptions, MemberOptionError, MemberOptions, OptionError};
 
 use super::Bond;
 
@@ -34,24 +34,15 @@ fn read<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Bo
     Ok(options)
 }
 
-/// The options that a member of a bond has, in the spelling of the Linux bonding driver.
-pub const MEMBER_OPTIONS: [&str; 1] = ["prio"];
-
 /// An option of a member: its canonical text, or `None` if that is the default.
 ///
 /// # Errors
-/// There is no such option, or the value is wrong; the text says what is allowed.
-pub fn settle_member_option(key: &str, value: &str) -> Result<Option<String>, String> {
-    match (key, value.trim().parse::<i32>()) {
-        ("prio", Ok(0)) => Ok(None),
-        ("prio", Ok(prio)) => Ok(Some(prio.to_string())),
-        ("prio", Err(_)) => Err(format!(
-            "member option prio: \"{value}\" is not a valid value; allowed: a number from {} to {}",
-            i32::MIN,
-            i32::MAX
-        )),
-        _ => Err(format!("unknown member option \"{key}\"; there is {}", MEMBER_OPTIONS.join(", "))),
-    }
+/// There is no such option, or the value is wrong.
+pub fn settle_member_option(key: &str, value: &str) -> Result<Option<String>, MemberOptionError> {
+    let mut options = MemberOptions::default();
+    options.set(key, value)?;
+    let name = MemberOptions::canonical(key)?;
+    Ok(options.changed_entries().into_iter().find(|(changed, _)| *changed == name).map(|(_, value)| value))
 }
 
 impl Bond {
@@ -61,6 +52,18 @@ impl Bond {
     /// The text of an option is wrong. Never in a model that was validated.
     pub fn typed_options(&self) -> Result<BondOptions, OptionError> {
         read(self.options.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
+    /// A member's options, typed, and the bond's.
+    ///
+    /// # Errors
+    /// The text of an option is wrong. Never in a model that was validated.
+    pub fn typed_member_options(&self, member: &str) -> Result<(MemberOptions, BondOptions), String> {
+        let mut options = MemberOptions::default();
+        for (key, value) in self.member_options.get(member).into_iter().flatten() {
+            options.set(key, value).map_err(|error| format!("member {member}: {error}"))?;
+        }
+        Ok((options, self.typed_options().map_err(|error| error.to_string())?))
     }
 
     /// Name of the bond's mode.

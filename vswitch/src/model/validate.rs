@@ -218,7 +218,7 @@ impl Bond {
                             "{key} = \"{value}\" is the default or not in its usual form"
                         ));
                     }
-                    Err(problem) => return invalid(problem),
+                    Err(error) => return invalid(error.to_string()),
                 }
             }
         }

@@ -322,14 +322,11 @@ struct Options {
 fn bond_options(model: &Model) -> Result<BTreeMap<String, Options>, String> {
     let mut all = BTreeMap::new();
     for (name, _, wanted) in model.bridges.values().flat_map(model::Bridge::bonds) {
-        let bond = wanted.typed_options().map_err(|error| format!("bond {name}: {error}"))?;
+        let wrong = |error: String| format!("bond {name}: {error}");
+        let bond = wanted.typed_options().map_err(|error| wrong(error.to_string()))?;
         let mut members = BTreeMap::new();
         for member in &wanted.members {
-            let mut options = MemberOptions::default();
-            for (key, value) in wanted.member_options.get(member).into_iter().flatten() {
-                options.set(key, value).map_err(|error| format!("bond {name}: member {member}: {error}"))?;
-            }
-            members.insert(member.clone(), options);
+            members.insert(member.clone(), wanted.typed_member_options(member).map_err(wrong)?.0);
         }
         all.insert(name.to_owned(), Options { bond, members });
     }

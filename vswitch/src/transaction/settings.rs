@@ -204,6 +204,10 @@ impl Draft<'_> {
             Some(text) => drop(options.insert(option.to_owned(), text)),
             None => drop(options.remove(option)),
         }
+        if let Ok((member, bond_options)) = bond.typed_member_options(device) {
+            let warnings = member.warnings(&bond_options, bond.members.iter().map(String::as_str));
+            self.warnings.extend(warnings.into_iter().map(|warning| format!("{device}: {warning}")));
+        }
         Ok(())
     }
 

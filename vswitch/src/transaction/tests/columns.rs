@@ -250,7 +250,7 @@ fn golden_errors() {
         ("set interface tap0 prio=5", "prio: tap0 is not a member of a bond"),
         (
             "set interface e1 prio=x",
-            "e1: member option prio: \"x\" is not a valid value; allowed: a number from -2147483648 to 2147483647",
+            "e1: member option prio: \"x\" is not a valid value; allowed: -2147483648 to 2147483647",
         ),
         ("set port tap0 bond_mode=1", "bond_mode: port tap0 is not a bond"),
         (
