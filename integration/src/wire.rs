@@ -122,6 +122,15 @@ pub enum Announcement {
     Rarp([u8; 6]),
 }
 
+impl Announcement {
+    /// Who is announced.
+    pub const fn mac(&self) -> [u8; 6] {
+        match self {
+            Self::Arp(mac, _) | Self::Neighbour(mac, _) | Self::Rarp(mac) => *mac,
+        }
+    }
+}
+
 /// The announcement that a received frame is, if it is one.
 pub fn announcement(frame: &Frame) -> Option<Announcement> {
     let bytes = &frame.bytes;

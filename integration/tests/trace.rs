@@ -181,8 +181,13 @@ fn random_frame(random: &mut Random, port: usize, number: u32) -> Vec<u8> {
             (protocol, (random.below(8) as u16) << 13 | vlan)
         })
         .collect();
+    if random.one_in(25) {
+        // The second tag is cut off. (With a cut first one a frame doesn't get past the kernel.)
+        return [to.as_slice(), &from, &[0x81, 0, 0, 10, 0x81, 0, 0]].concat();
+    }
     let length = match random.below(8) {
-        0 => 1250 + random.below(150),
+        // Port 3's cable doesn't take them.
+        0 if port != 3 => 1250 + random.below(150),
         1 => random.below(40),
         _ => 46,
     };
