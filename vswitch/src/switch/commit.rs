@@ -259,7 +259,7 @@ impl Switch {
     }
 
     /// Brings MACs entered by hand into line, after ports that are gone were cleaned up.
-    fn update_statics(&mut self) {
+    pub(super) fn update_statics(&mut self) {
         let ports: BTreeMap<String, u16> =
             self.ports.iter().map(|(n, port)| (port.name.clone(), n)).collect();
         for (_, bridge) in self.bridges.iter_mut() {

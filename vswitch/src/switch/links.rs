@@ -151,6 +151,8 @@ impl Switch {
         if let Some(bridge) = self.bridges.get_mut(port.bridge) {
             bridge.fdb.remove_port(PortId(number));
             bridge.neighbours.forget_port(PortId(number));
+            // Those entered by hand stay.
+            self.update_statics();
         }
     }
 

@@ -94,7 +94,7 @@ impl Runtime for Moment<'_> {
                     vlan: entry.vlan,
                     mac: entry.mac,
                     age: u64::from(entry.age),
-                    is_static: false,
+                    is_static: entry.is_static,
                 })
             })
             .collect();
@@ -119,9 +119,9 @@ impl Runtime for Moment<'_> {
             speed: member.speed_mbps,
             full_duplex: member.full_duplex,
             mac: member.mac,
-            disabled: false,
-            prio: 0,
-            buckets: None,
+            disabled: member.disabled,
+            prio: member.prio,
+            buckets: member.buckets.map(|buckets| buckets as u32),
         });
         Some(BondStatus {
             name: status.name,
