@@ -22,6 +22,11 @@ fn start(options: &str) -> Result<(Topology, Vswitch)> {
     Ok((topology, switch))
 }
 
+/// The text that our switch has.
+fn proc(switch: &Vswitch) -> Result<String> {
+    switch.vsctl(&format!("--proc bond/show {BOND}"))
+}
+
 /// The text that Linux would have.
 fn golden(
     head: &str,
@@ -58,11 +63,11 @@ fn the_proc_text_of_active_backup_is_linuxs() -> Result<()> {
     let mode = "Bonding Mode: fault-tolerance (active-backup)\n";
     let head = format!("{mode}Primary Slave: u1 (primary_reselect always)\nCurrently Active Slave: u1\n");
     let expected = golden(&head, "up", [100, 200, 100, 300], &[("u1", "up", 0, ONE), ("u2", "up", 0, TWO)])?;
-    assert_eq!(switch.vsctl(&format!("bond/show --proc {BOND}"))?, expected);
+    assert_eq!(proc(&switch)?, expected);
     switch.vsctl(&format!("set bond {BOND} primary= primary_reselect=failure downdelay=0"))?;
     topology.pull("u1")?;
     eventually("u2 is active", DEADLINE, || Ok((switch.active()?.as_deref() == Some("u2")).then_some(())))?;
-    let text = switch.vsctl(&format!("bond/show --proc {BOND}"))?;
+    let text = proc(&switch)?;
     let head = format!("{mode}Primary Slave: None\nCurrently Active Slave: u2\n");
     // What a driver tells of the speed of a dead link differs.
     let cut = |text: &str| -> Vec<String> {
@@ -73,7 +78,7 @@ fn the_proc_text_of_active_backup_is_linuxs() -> Result<()> {
     assert_eq!(cut(&text), cut(&expected));
     topology.pull("u2")?;
     eventually("no carrier", DEADLINE, || Ok((!switch.bond(BOND)?.carrier).then_some(())))?;
-    let text = switch.vsctl(&format!("bond/show --proc {BOND}"))?;
+    let text = proc(&switch)?;
     let head = format!("{mode}Primary Slave: None\nCurrently Active Slave: None\n");
     let expected =
         golden(&head, "down", [100, 200, 0, 300], &[("u1", "down", 1, ONE), ("u2", "down", 1, TWO)])?;
@@ -87,11 +92,19 @@ fn the_proc_text_of_balance_xor_is_linuxs() -> Result<()> {
     let (_topology, switch) = start("mode=balance-xor miimon=100 xmit_hash_policy=layer3+4")?;
     let head = "Bonding Mode: load balancing (xor)\nTransmit Hash Policy: layer3+4 (1)\n";
     let expected = golden(head, "up", [100, 0, 0, 0], &[("u1", "up", 0, ONE), ("u2", "up", 0, TWO)])?;
-    assert_eq!(switch.vsctl(&format!("bond/show --proc {BOND}"))?, expected);
+    assert_eq!(proc(&switch)?, expected);
     // All bonds, in one text each.
     switch.vsctl(&format!("add-bond {BRIDGE} empty mode=balance-xor"))?;
-    let all = switch.vsctl("bond/show --proc")?;
+    let all = switch.vsctl("--proc bond/show")?;
     assert_eq!(all.matches("Ethernet Channel Bonding Driver").count(), 2, "{all}");
+    Ok(())
+}
+
+#[test]
+fn the_option_for_it_may_follow_the_command() -> Result<()> {
+    let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
+    let (_topology, switch) = start("mode=active-backup miimon=100")?;
+    assert_eq!(switch.vsctl(&format!("bond/show --proc {BOND}"))?, proc(&switch)?);
     Ok(())
 }
 

@@ -183,7 +183,7 @@ fn random_frame(random: &mut Random, port: usize, number: u32) -> Vec<u8> {
         .collect();
     if random.one_in(25) {
         // The second tag is cut off. (With a cut first one a frame doesn't get past the kernel.)
-        return [to.as_slice(), &from, &[0x81, 0, 0, 10, 0x81, 0, 0]].concat();
+        return [to.as_slice(), &from, &[0x81, 0, 0, 10, 0x81, 0, 0, 10]].concat();
     }
     let length = match random.below(8) {
         // Port 3's cable doesn't take them.
