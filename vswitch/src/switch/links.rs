@@ -147,10 +147,17 @@ impl Switch {
 
     /// What is behind a plain port without carrier may be anywhere else by now (br_stp_disable_port).
     fn forget_macs_of_plain(&mut self, port: &str) {
-        let Some((number, port)) = self.port(port).filter(|(_, port)| port.bond.is_none()) else { return };
-        if let Some(bridge) = self.bridges.get_mut(port.bridge) {
-            bridge.fdb.remove_port(PortId(number));
-            bridge.neighbours.forget_port(PortId(number));
+        if let Some((number, _)) = self.port(port).filter(|(_, port)| port.bond.is_none()) {
+            self.forget_macs(PortId(number));
+        }
+    }
+
+    /// Forgets who was heard on a port.
+    pub(super) fn forget_macs(&mut self, id: PortId) {
+        let Some(bridge) = self.ports.get(id.0).map(|port| port.bridge) else { return };
+        if let Some(bridge) = self.bridges.get_mut(bridge) {
+            bridge.fdb.remove_port(id);
+            bridge.neighbours.forget_port(id);
             // Those entered by hand stay.
             self.update_statics();
         }
