@@ -288,9 +288,11 @@ impl Switch {
             BondEvent::ActiveChanged { new: Some(new), .. } => {
                 self.unsaved |= self.model.note_active(&name, Some(new));
             }
+            // Who was behind it may be anywhere else by now, as behind a plain port without carrier.
+            BondEvent::CarrierChanged(false) => self.forget_macs(id),
             BondEvent::MemberLink { .. }
             | BondEvent::MemberDisabled { .. }
-            | BondEvent::CarrierChanged(_) => {}
+            | BondEvent::CarrierChanged(true) => {}
         }
         tracing::info!(bond = name, "{event}");
     }
