@@ -259,6 +259,12 @@ fn read_command(verb: &str, options: &[&str], arguments: &[String]) -> Result<Re
         }));
     };
     let wrong = |problem: String| Err(UsageError(format!("{problem}; usage: {}", found.usage())));
+    // Open vSwitch wants a command's options before it; `bond/show --proc` is what people write.
+    let (behind, arguments): (Vec<&String>, Vec<&String>) =
+        arguments.iter().partition(|word| found.takes(word));
+    let options: Vec<&str> = options.iter().copied().chain(behind.into_iter().map(String::as_str)).collect();
+    let arguments: Vec<String> = arguments.into_iter().cloned().collect();
+    let (options, arguments) = (options.as_slice(), arguments.as_slice());
     if let Some(option) = options.iter().find(|option| !found.takes(option)) {
         let name = option.split('=').next().unwrap_or_default();
         return wrong(if GLOBAL.iter().any(|(global, _)| *global == name) {

@@ -208,7 +208,6 @@ impl Control {
         tracing::info!("stopping");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         self.transactions.finish(self.epoch.elapsed(), &mut self.switch, &mut self.connections);
-        self.switch.shut_down();
         Ok(())
     }
 }

@@ -101,6 +101,13 @@ struct Port {
     bond: Option<Bond>,
 }
 
+/// However the daemon ends, short of being killed: devices are left as they were found.
+impl Drop for Switch {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
 impl Switch {
     /// With no bridge. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
     /// counted by VLAN.
@@ -262,7 +269,7 @@ impl Switch {
     }
 
     /// Gives all devices back as they were found, and takes the internal ports away.
-    pub fn shut_down(&mut self) {
+    fn shut_down(&mut self) {
         self.datapath.publish(Snapshot::default());
         self.wait_applied();
         let numbers: Vec<_> = self.devices.iter().map(|(number, _)| number).collect();
@@ -295,6 +302,7 @@ impl Switch {
             | BondEvent::CarrierChanged(true) => {}
         }
         tracing::info!(bond = name, "{event}");
+        self.events.extend(EventKind::of_bond(&name, &event));
     }
 
     /// Queues learning frames for every MAC behind the other ports of the bond's bridge, and sends the first batch.

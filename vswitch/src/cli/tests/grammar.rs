@@ -230,8 +230,8 @@ fn golden_errors() {
         ),
         ("show -f json", "\"-f\" after 'show': options come before the command; usage: show"),
         (
-            "add-br br0 --may-exist",
-            "\"--may-exist\" after 'add-br': options come before the command; usage: [--may-exist] add-br BRIDGE",
+            "add-br br0 --if-exists",
+            "\"--if-exists\" after 'add-br': options come before the command; usage: [--may-exist] add-br BRIDGE",
         ),
         ("add-br", "'add-br' command requires at least 1 argument; usage: [--may-exist] add-br BRIDGE"),
         (
