@@ -106,6 +106,8 @@ pub enum Learned {
     Full,
     /// Not learned: a static entry says that it is behind another port.
     Static,
+    /// Not learned, and nothing changed: it is behind another port, and the frame came back from upstream.
+    Reflected,
 }
 
 /// Sizes and counts of a table since it was made, or since [`Fdb::clear_stats`].
@@ -221,6 +223,21 @@ impl Fdb {
     /// As [`Self::learn`], but refused if the port then held more than `limit` learned entries.
     #[inline]
     pub fn learn_within(&self, vlan: u16, mac: MacAddr, port: PortId, now: Tick, limit: u32) -> Learned {
+        self.learn_unless(vlan, mac, port, now, limit, |_| false)
+    }
+
+    /// As [`Self::learn_within`], but if the address is known behind another port, `reflected` is asked about its entry
+    /// first; [`Learned::Reflected`] if it says so. One search serves both.
+    #[inline]
+    pub fn learn_unless(
+        &self,
+        vlan: u16,
+        mac: MacAddr,
+        port: PortId,
+        now: Tick,
+        limit: u32,
+        reflected: impl FnOnce(&Entry) -> bool,
+    ) -> Learned {
         let learnable = mac.is_valid_source() && vlan <= MAX_VLAN;
         debug_assert!(learnable, "{mac} in VLAN {vlan} can't be learned");
         if !learnable {
@@ -229,6 +246,12 @@ impl Fdb {
         let place = self.place(vlan, mac);
         match self.find(&place) {
             Some((_, value)) if value.port() == port && value.seen().age(now) == 0 => Learned::Refreshed,
+            Some((_, value))
+                if value.port() != port
+                    && self.show(place.key, value, now).is_some_and(|entry| reflected(&entry)) =>
+            {
+                Learned::Reflected
+            }
             _ => self.write(&place, port, now, limit),
         }
     }

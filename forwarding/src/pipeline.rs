@@ -203,18 +203,18 @@ impl<'a, O: Observer> Frame<'a, O> {
     /// Lets the frame in or not, learns its source, and finds its destination.
     #[inline]
     fn decide(&self, now: Tick, egress: &mut Egress) -> Result<Verdict, DropReason> {
-        self.admit(now)?;
-        self.observer.note(|| Step::Admitted(self.admission));
-        if self.admission != Admission::Grace {
-            self.learn(now, egress)?;
+        match self.admission {
+            Admission::All | Admission::AllButReflected => self.learn(now, egress)?,
+            Admission::Grace => self.admit_in_grace(now)?,
+            Admission::Nothing => return Err(DropReason::InactiveMember),
         }
         let found = self.locate(now);
         self.observer.note(|| Step::Lookup { dst: self.parsed.dst, found });
-        if found.is_none() {
-            self.limit_storm(now)?;
+        if let (None, Some(storm)) = (found, self.storm) {
+            self.limit_storm(storm, now)?;
         }
-        if self.parsed.resolves_addresses().is_some() {
-            self.punt(egress);
+        if let Some(announcement) = self.parsed.resolves_addresses() {
+            self.tell(announcement, now, egress);
         }
         match found {
             Some(port) if port == self.port_id => Err(DropReason::SamePort),
@@ -223,22 +223,25 @@ impl<'a, O: Observer> Frame<'a, O> {
         }
     }
 
-    /// Learns the source, as far as the port may.
+    /// Learns the source, as far as the port may, unless the frame is a reflection.
     #[inline]
     fn learn(&self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
-        let (vlan, mac) = (self.placed.vlan, self.parsed.src);
-        let learned = self.fdb.learn_within(vlan, mac, self.port_id, now, self.port.learning.most());
-        self.observer.note(|| Step::Learning { vlan, mac, port: self.port_id, learned });
+        let (vlan, mac, port) = (self.placed.vlan, self.parsed.src, self.port_id);
+        let limit = self.port.learning.most();
+        let bond = self.admission != Admission::All;
+        let learned =
+            self.fdb.learn_unless(vlan, mac, port, now, limit, |known| bond && self.is_reflection(known));
+        if learned == Learned::Reflected {
+            return Err(DropReason::Reflected);
+        }
+        self.observer.note(|| Step::Admitted(self.admission));
+        self.observer.note(|| Step::Learning { vlan, mac, port, learned });
         match learned {
-            Learned::Refreshed | Learned::New => {}
-            Learned::Moved { from } => egress.moved = Some(Moved { vlan, mac, from, to: self.port_id }),
+            Learned::Moved { from } => egress.moved = Some(Moved { vlan, mac, from, to: port }),
             Learned::Full | Learned::Static if self.port.learning.locked => {
                 return Err(DropReason::PortLocked);
             }
-            Learned::Full | Learned::Static => {}
-        }
-        if self.port.snoop && self.parsed.is_announcement() {
-            self.fdb.lock(vlan, mac, now);
+            _ => {}
         }
         Ok(())
     }
@@ -253,30 +256,20 @@ impl<'a, O: Observer> Frame<'a, O> {
         self.port_of_bridge(port).map(|_| port)
     }
 
-    /// The device's admission rule; see [`Admission`].
-    #[inline]
-    fn admit(&self, now: Tick) -> Result<(), DropReason> {
-        match self.admission {
-            Admission::All => Ok(()),
-            Admission::AllButReflected => self.refuse_reflection(now),
-            Admission::Grace => {
-                self.refuse_reflection(now)?;
-                let behind_another = self.locate(now).is_some_and(|port| port != self.port_id);
-                if behind_another { Ok(()) } else { Err(DropReason::InactiveMember) }
-            }
-            Admission::Nothing => Err(DropReason::InactiveMember),
-        }
-    }
-
-    /// Refuses a frame that the upstream switch sent back.
-    #[inline]
-    fn refuse_reflection(&self, now: Tick) -> Result<(), DropReason> {
+    /// Lets in what [`Admission::Grace`] allows.
+    fn admit_in_grace(&self, now: Tick) -> Result<(), DropReason> {
         match self.fdb.entry(self.placed.vlan, self.parsed.src, now) {
-            Some(entry) if entry.port != self.port_id && self.is_reflection(&entry) => {
-                Err(DropReason::Reflected)
+            Some(known) if known.port != self.port_id && self.is_reflection(&known) => {
+                return Err(DropReason::Reflected);
             }
-            _ => Ok(()),
+            _ => {}
         }
+        let behind_another = self.locate(now).is_some_and(|port| port != self.port_id);
+        if !behind_another {
+            return Err(DropReason::InactiveMember);
+        }
+        self.observer.note(|| Step::Admitted(Admission::Grace));
+        Ok(())
     }
 
     /// Whether a frame whose source is behind another port is that guest's own frame, and no news of the guest having
@@ -292,9 +285,7 @@ impl<'a, O: Observer> Frame<'a, O> {
     }
 
     /// Counts a frame to be flooded against the port's limits.
-    #[inline]
-    fn limit_storm(&self, now: Tick) -> Result<(), DropReason> {
-        let Some(storm) = self.storm else { return Ok(()) };
+    fn limit_storm(&self, storm: &Storm, now: Tick) -> Result<(), DropReason> {
         let kind = if self.parsed.dst.is_broadcast() {
             StormKind::Broadcast
         } else if self.parsed.dst.is_multicast() {
@@ -305,15 +296,21 @@ impl<'a, O: Observer> Frame<'a, O> {
         if storm.admit(kind, now) { Ok(()) } else { Err(kind.drop_reason()) }
     }
 
-    /// Tells the control thread of ARP or neighbour discovery. What a customer's tag encloses is the customer's.
-    fn punt(&self, egress: &mut Egress) {
-        let wanted = self.port.snoop || self.parsed.is_announcement();
+    /// Tells the control thread of ARP or neighbour discovery (what a customer's tag encloses is the customer's), and
+    /// locks a guest's address against the reflection of its announcement.
+    #[cold]
+    fn tell(&self, announcement: bool, now: Tick, egress: &mut Egress) {
+        if self.port.snoop && announcement {
+            self.fdb.lock(self.placed.vlan, self.parsed.src, now);
+        }
+        let wanted = self.port.snoop || announcement;
         if wanted && self.parsed.inner_tags == 0 && self.placed.inner.is_none() {
             egress.punt = Some(Punt { port: self.port_id, vlan: self.placed.vlan });
         }
     }
 
     /// A copy for each other port of the VLAN.
+    #[inline(never)]
     fn flood(&self, egress: &mut Egress) -> Result<(), DropReason> {
         let all = self.bridge.flood.ports(self.placed.vlan);
         self.observer
@@ -357,6 +354,7 @@ impl<'a, O: Observer> Frame<'a, O> {
     }
 
     /// The VLAN of the tag within the outermost; 0: there is none.
+    #[cold]
     fn customer_vid(&self) -> u16 {
         if let Some(inner) = self.placed.inner {
             return inner.vid();

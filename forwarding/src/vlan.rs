@@ -112,6 +112,15 @@ pub struct Placed {
     pub inner: Option<VlanTag>,
 }
 
+/// Whether a list of trunked VLANs, `None` being all, has a VLAN.
+#[inline]
+fn carries(trunks: &Option<VlanSet>, vlan: u16) -> bool {
+    match trunks {
+        None => vlan <= MAX_VLAN,
+        Some(set) => set.contains(vlan),
+    }
+}
+
 impl VlanPolicy {
     /// The place of a frame that arrived with `tag`, or `None` if the port refuses it. VLAN ID 4095 is always refused.
     #[inline]
@@ -120,12 +129,12 @@ impl VlanPolicy {
         let placed = |vlan| Placed { vlan, outer: tag, inner: None };
         match self {
             Self::Access(vlan) => (vid == 0).then(|| placed(*vlan)),
-            Self::Trunk(_) => self.contains(vid).then(|| placed(vid)),
+            Self::Trunk(trunks) => carries(trunks, vid).then(|| placed(vid)),
             Self::NativeTagged { native, .. } | Self::NativeUntagged { native, .. } if vid == 0 => {
                 Some(placed(*native))
             }
-            Self::NativeTagged { .. } | Self::NativeUntagged { .. } => {
-                self.contains(vid).then(|| placed(vid))
+            Self::NativeTagged { native, trunks } | Self::NativeUntagged { native, trunks } => {
+                (vid == *native || carries(trunks, vid)).then(|| placed(vid))
             }
             Self::Dot1qTunnel { vlan, .. } => {
                 let service = VlanTag { tpid: TPID_8021AD, tci: 0 };
@@ -146,10 +155,9 @@ impl VlanPolicy {
     pub fn contains(&self, vlan: u16) -> bool {
         match self {
             Self::Access(own) | Self::Dot1qTunnel { vlan: own, .. } => *own == vlan,
-            Self::Trunk(None) => vlan <= MAX_VLAN,
-            Self::Trunk(Some(set)) => set.contains(vlan),
+            Self::Trunk(trunks) => carries(trunks, vlan),
             Self::NativeTagged { native, trunks } | Self::NativeUntagged { native, trunks } => {
-                vlan == *native || trunks.as_ref().map_or(vlan <= MAX_VLAN, |set| set.contains(vlan))
+                vlan == *native || carries(trunks, vlan)
             }
         }
     }

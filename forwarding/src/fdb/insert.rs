@@ -18,6 +18,7 @@ const RETRIES: usize = 4;
 
 impl Fdb {
     /// The part of learning that may have to write.
+    #[inline(never)]
     pub(super) fn write(&self, place: &Place, port: PortId, now: Tick, limit: u32) -> Learned {
         for _ in 0..RETRIES {
             let Some((slot, old)) = self.find(place) else { return self.insert(place, port, now, limit) };

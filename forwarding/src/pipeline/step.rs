@@ -156,6 +156,7 @@ impl Step {
                     Learned::Full => {
                         format!("would not learn {mac}: the table is full or {port} has as many as it may")
                     }
+                    Learned::Reflected => format!("{mac} is a local address, sent back"),
                     Learned::Static => {
                         format!("would not learn {mac}: a static entry has it behind another port")
                     }

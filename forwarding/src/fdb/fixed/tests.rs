@@ -132,6 +132,24 @@ fn a_port_learns_no_more_than_its_limit() {
 }
 
 #[test]
+fn a_reflection_changes_nothing() {
+    let fdb = fdb(16);
+    let learn = |port, now, veto| {
+        fdb.learn_unless(0, mac(1), port, Tick(now), u32::MAX, |known| {
+            assert_eq!((known.port, known.age), (P0, now));
+            veto
+        })
+    };
+    assert_eq!(learn(P0, 0, true), Learned::New, "not known: nobody is asked");
+    assert_eq!(learn(P0, 0, true), Learned::Refreshed);
+    assert_eq!(learn(P1, 2, true), Learned::Reflected);
+    assert_eq!(fdb.entry(0, mac(1), Tick(2)).map(|entry| (entry.port, entry.age)), Some((P0, 2)));
+    assert_eq!(learn(P1, 2, false), Learned::Moved { from: P0 });
+    fdb.learn(0, mac(1), P0, Tick(2));
+    assert_eq!(learn(P1, 13, true), Learned::New, "aged out");
+}
+
+#[test]
 fn events_are_counted_from_0_again() {
     let fdb = fdb(16);
     fdb.learn(0, mac(1), P0, Tick(0));
