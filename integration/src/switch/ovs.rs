@@ -1,6 +1,7 @@
 //! Open vSwitch with its userspace datapath, all of it private: database, sockets and pid files are in a temporary
 //! directory and both processes run inside the namespace, so that it never meets an installed instance.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use crate::process::{Daemon, command, eventually, find_program, output};
 use crate::topology::Topology;
 
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
+/// What its start script (ovs-ctl) gives it; our daemon does so by itself.
+const NICENESS: i32 = -10;
 const START: Duration = Duration::from_secs(20);
 
 /// A running `ovsdb-server` and `ovs-vswitchd`. Both are killed when this is dropped.
@@ -51,6 +54,14 @@ impl Ovs {
         let switch_command = Box::new(move || {
             let mut command = program("ovs-vswitchd")?;
             command.arg(format!("unix:{}", socket.display()));
+            // SAFETY: one system call, which is async-signal-safe, and no memory is touched.
+            unsafe {
+                command.pre_exec(|| {
+                    // Refused without CAP_SYS_NICE, and then for our daemon too.
+                    let _refused = rustix::process::setpriority_process(None, NICENESS);
+                    Ok(())
+                });
+            }
             Ok(command)
         });
         let vswitchd = Daemon::start("ovs-vswitchd", &mut switch_command()?, &at("ovs-vswitchd.log"))?;
