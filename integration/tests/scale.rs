@@ -109,14 +109,18 @@ fn learning_ageing_and_flushing_64000_addresses_stalls_nobody() -> Result<()> {
     let mut verdict = String::new();
     for attempt in 0..ATTEMPTS {
         let stalls = (0..runs).map(|_| run(&topology, &switch, &station)).collect::<Result<Vec<_>>>()?;
-        let mut late = false;
+        let (mut late, mut idle) = (false, 0.0);
         for (i, phase) in PHASES.into_iter().enumerate() {
             let mut of_phase: Vec<f64> = stalls.iter().map(|run| run[i]).filter(|ms| *ms > 0.0).collect();
             let (middle, worst) = (median(&mut of_phase), of_phase.iter().copied().fold(0.0, f64::max));
             println!(
                 "attempt {attempt}: {phase}: longest delay {middle:.2} ms in the median, {worst:.2} at worst"
             );
-            late |= i > 0 && middle > STALL_LIMIT_MS;
+            if i == 0 {
+                // What the machine does by itself is not the switch's.
+                idle = middle;
+            }
+            late |= middle > STALL_LIMIT_MS + idle;
         }
         if !late {
             return Ok(());

@@ -44,7 +44,7 @@ const LINK_POLL: Duration = Duration::from_millis(50);
 /// How often expired MACs are swept.
 const SWEEP_PERIOD: Duration = Duration::from_secs(1);
 /// Entries looked at in one sweep, about.
-const SWEEP_SHARE: usize = 65_536;
+const SWEEP_SHARE: usize = 8_192;
 
 /// The running switch.
 #[derive(Debug)]
