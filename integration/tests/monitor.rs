@@ -131,7 +131,7 @@ fn a_reader_that_does_not_read_holds_nobody_up_and_learns_what_it_lost() -> Resu
     let stations = [Station::new(topology.guest(2), "eth0")?, Station::new(topology.guest(3), "eth0")?];
     let mut slowest = Duration::ZERO;
     let mut client = Client::connect(&switch.socket())?;
-    for round in 0..100_u32 {
+    for round in 0..400_u32 {
         for i in 0..100 {
             stations[i % 2].send(&frame(BROADCAST, [2, 0, 0, 0x77, 1, (i / 2) as u8], None, round))?;
             stations[(i + 1) % 2].send(&frame(BROADCAST, [2, 0, 0, 0x77, 1, (i / 2) as u8], None, round))?;

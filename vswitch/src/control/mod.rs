@@ -114,6 +114,7 @@ impl Control {
         loop {
             let until_due = |at: Duration| ceil_to_millisecond(at.saturating_sub(self.epoch.elapsed()));
             let timeout = self.switch.next_deadline().map_or(LONGEST_SLEEP, until_due).min(LONGEST_SLEEP);
+            let timeout = if self.transactions.is_waiting() { Duration::ZERO } else { timeout };
             match self.poll.poll(&mut events, Some(timeout)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -10,6 +10,9 @@ use crate::saver::Saver;
 use crate::switch::{Moment, Prepared, Switch};
 use crate::transaction::{self, Action, Outcome};
 
+/// Most calls begun in one turn of the loop, so that a client that sends without end doesn't keep link events waiting.
+const CALLS_PER_TURN: usize = 32;
+
 /// The commands that wait, and the one whose model is being saved.
 #[derive(Debug)]
 pub(super) struct Transactions {
@@ -47,7 +50,10 @@ impl Transactions {
 
     /// Begins what can be begun: the next calls, and the saving of hints.
     pub(super) fn advance(&mut self, now: Duration, switch: &mut Switch, connections: &mut Connections) {
-        while !self.saver.is_busy() {
+        for _ in 0..CALLS_PER_TURN {
+            if self.saver.is_busy() {
+                return;
+            }
             if switch.is_unsaved() {
                 switch.mark_saved();
                 self.saver.begin(switch.model().clone());
@@ -58,6 +64,11 @@ impl Transactions {
             // Sends the answer, if there is one already.
             self.drive(connection, connections);
         }
+    }
+
+    /// Whether [`Self::advance`] has something to begin now.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() && !self.saver.is_busy()
     }
 
     fn begin(
