@@ -133,12 +133,46 @@ pub struct FdbStats {
 
 const WAYS: usize = 4;
 
-/// One cache line.
+/// One cache line of a table: four keys, then their values. All zero is an empty one. The words are described in
+/// `fdb/word.rs`; the kernel's executor reads them and refreshes values by compare-and-swap.
 #[derive(Default)]
-#[repr(align(64))]
-struct Bucket {
+#[repr(C, align(64))]
+pub struct Bucket {
     keys: [AtomicU64; WAYS],
     values: [AtomicU64; WAYS],
+}
+
+/// Where a table's buckets lie: the heap, or memory that is shared with another executor. Always the same ones.
+pub trait Memory: Send + Sync {
+    /// All of them.
+    fn buckets(&self) -> &[Bucket];
+}
+
+/// What another executor has to know to find an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FdbLayout {
+    /// Of the hash; see `fdb/place.rs`.
+    pub secret: [u64; 3],
+    /// How many buckets there are.
+    pub buckets: u32,
+}
+
+/// The buckets, and how they are reached with the least ado.
+enum Buckets {
+    Own(Box<[Bucket]>),
+    Shared(Box<dyn Memory>),
+}
+
+impl core::ops::Deref for Buckets {
+    type Target = [Bucket];
+
+    #[inline]
+    fn deref(&self) -> &[Bucket] {
+        match self {
+            Self::Own(buckets) => buckets,
+            Self::Shared(memory) => memory.buckets(),
+        }
+    }
 }
 
 /// Names a slot.
@@ -154,7 +188,7 @@ fn slots_of(bucket: usize) -> impl Iterator<Item = Slot> {
 
 /// A bounded table of (VLAN, MAC) -> port, shared by all workers.
 pub struct Fdb {
-    buckets: Box<[Bucket]>,
+    buckets: Buckets,
     hasher: Hasher,
     ageing: AtomicU16,
     seed: u64,
@@ -167,18 +201,61 @@ impl Fdb {
     /// An empty table; allocates all it will ever need (48 octets per entry of capacity, and 16 KiB). Settings outside
     /// their ranges are brought into them; [`Self::config`] tells what is in force.
     pub fn new(config: FdbConfig) -> Self {
-        let capacity = config.capacity.clamp(1, FdbConfig::MAX_CAPACITY);
-        let buckets: Box<[Bucket]> = (0..(capacity * 3).div_ceil(WAYS)).map(|_| Bucket::default()).collect();
+        let buckets = (0..Self::buckets_for(config.capacity)).map(|_| Bucket::default()).collect();
+        Self::on(config, Buckets::Own(buckets))
+    }
+
+    /// A table in memory that is shared with another executor, with the entries that are there: those of a table that had
+    /// the same capacity and seed. `None` if the memory is not of [`Self::buckets_for`] the capacity. Slots that another
+    /// process had claimed and not filled when it died are freed.
+    pub fn shared(config: FdbConfig, memory: Box<dyn Memory>) -> Option<Self> {
+        if memory.buckets().len() != Self::buckets_for(config.capacity) {
+            return None;
+        }
+        let fdb = Self::on(config, Buckets::Shared(memory));
+        fdb.take_stock();
+        Some(fdb)
+    }
+
+    /// Buckets of a table for so many entries.
+    pub fn buckets_for(capacity: usize) -> usize {
+        (capacity.clamp(1, FdbConfig::MAX_CAPACITY) * 3).div_ceil(WAYS)
+    }
+
+    fn on(config: FdbConfig, buckets: Buckets) -> Self {
         let fdb = Self {
             hasher: Hasher::new(config.seed, buckets.len()),
             buckets,
             ageing: AtomicU16::new(1),
             seed: config.seed,
-            account: Account::new(capacity),
+            account: Account::new(config.capacity.clamp(1, FdbConfig::MAX_CAPACITY)),
             probe: AtomicUsize::new(0),
         };
         fdb.set_ageing(config.ageing);
         fdb
+    }
+
+    /// Counts the entries that are there. What is no entry of this table is removed.
+    fn take_stock(&self) {
+        for slot in (0..self.buckets.len()).flat_map(slots_of) {
+            let value = self.value(slot);
+            let place = self.hasher.place(Key(self.key(slot).load(Acquire)));
+            let belongs = value.belongs_to(place.digest) && place.buckets.contains(&slot.bucket);
+            if belongs && self.account.reserve() {
+                if value.is_static() {
+                    self.account.join_static();
+                } else {
+                    self.account.join(value.port(), u32::MAX);
+                }
+            } else if !value.is_free() {
+                self.buckets[slot.bucket].values[slot.way].store(Value::FREE.0, Release);
+            }
+        }
+    }
+
+    /// What another executor has to know to find an address.
+    pub fn layout(&self) -> FdbLayout {
+        FdbLayout { secret: self.hasher.secret, buckets: self.hasher.buckets as u32 }
     }
 
     /// The settings in force.
@@ -281,7 +358,12 @@ impl Fdb {
     /// Forgets all addresses behind a port, static ones too, and says how many. An executor that still has tables with the port may
     /// learn anew: call it when none has any more.
     pub fn remove_port(&self, port: PortId) -> usize {
-        self.remove_if(0..self.buckets.len(), |value| value.port() == port)
+        self.remove_ports(|of| of == port)
+    }
+
+    /// As [`Self::remove_port`], for all ports that are chosen.
+    pub fn remove_ports(&self, chosen: impl Fn(PortId) -> bool) -> usize {
+        self.remove_if(0..self.buckets.len(), |value| chosen(value.port()))
     }
 
     /// Forgets everything that was learned and says how many entries that were.

@@ -6,7 +6,7 @@ use super::account::Account;
 use super::insert::reach;
 use super::place::Place;
 use super::word::{Key, Value};
-use super::{Bucket, Fdb, Slot, Tick, WAYS, slots_of};
+use super::{Bucket, Buckets, Fdb, Slot, Tick, WAYS, slots_of};
 use crate::ids::PortId;
 use crate::mac::MacAddr;
 use crate::vlan::MAX_VLAN;
@@ -81,7 +81,7 @@ impl Fdb {
         let account = Account::new(self.account.capacity);
         let buckets = (self.buckets.iter()).map(|bucket| self.copy_bucket(bucket, &account)).collect();
         Self {
-            buckets,
+            buckets: Buckets::Own(buckets),
             hasher: self.hasher.clone(),
             ageing: self.config().ageing.into(),
             seed: self.seed,

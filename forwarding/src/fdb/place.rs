@@ -11,28 +11,33 @@ pub(super) struct Place {
     pub(super) buckets: [usize; 2],
 }
 
-/// A keyed hash: two rounds of multiply and fold with two secret words. Whoever does not know the secret can't find
-/// addresses that share buckets.
+/// A keyed hash: two rounds of multiply and shift with three secret words. Whoever does not know the secret can't find
+/// addresses that share buckets. Nothing in it is wider than 64 bits: the kernel's executor computes it too.
 #[derive(Debug, Clone)]
 pub(super) struct Hasher {
-    secret: [u64; 2],
-    buckets: usize,
+    /// To be added without carry, to multiply by (odd), to multiply by (odd).
+    pub(super) secret: [u64; 3],
+    pub(super) buckets: usize,
 }
 
 impl Hasher {
     /// `buckets` is 1..=2^32.
     pub(super) fn new(seed: u64, buckets: usize) -> Self {
         let mut state = seed;
-        Self { secret: [split_mix(&mut state), split_mix(&mut state)], buckets }
+        let secret = [split_mix(&mut state), split_mix(&mut state) | 1, split_mix(&mut state) | 1];
+        Self { secret, buckets }
     }
 
     #[inline]
     pub(super) fn place(&self, key: Key) -> Place {
-        let hash = fold(fold(key.0 ^ self.secret[0], self.secret[1] | 1), ODD);
+        let [add, multiply, again] = self.secret;
+        let hash = (key.0 ^ add).wrapping_mul(multiply);
+        let hash = (hash ^ hash >> 32).wrapping_mul(again);
+        let hash = hash ^ hash >> 29;
         let first = self.reduce(hash as u32);
         let second = self.reduce((hash >> 32) as u32);
         let second = if second != first { second } else { (first + 1) % self.buckets };
-        Place { key, digest: fold(hash, self.secret[0] | 1), buckets: [first, second] }
+        Place { key, digest: hash.wrapping_mul(multiply) >> 44, buckets: [first, second] }
     }
 
     /// Maps 32 bits evenly to 0..buckets without a division.
@@ -43,12 +48,6 @@ impl Hasher {
 }
 
 const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-
-#[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product >> 64) as u64 ^ product as u64
-}
 
 /// Spreads a seed over the words of a secret (Steele, Lea, Flood 2014).
 fn split_mix(state: &mut u64) -> u64 {

@@ -1,5 +1,7 @@
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use proptest::prelude::*;
@@ -222,12 +224,49 @@ fn expired_entries_make_room_before_live_ones() {
     assert_eq!(fdb.lookup(0, mac(2), Tick(12)), Some(P1));
 }
 
+/// Memory that outlives a table, as a map of the kernel's does.
+struct Kept(Arc<[Bucket]>);
+
+impl Memory for Kept {
+    fn buckets(&self) -> &[Bucket] {
+        &self.0
+    }
+}
+
+#[test]
+fn a_table_in_shared_memory_outlives_its_owner() {
+    let config = FdbConfig { capacity: 100, ageing: 300, seed: 7 };
+    let memory: Arc<[Bucket]> = (0..Fdb::buckets_for(100)).map(|_| Bucket::default()).collect();
+    let table = |config| Fdb::shared(config, Box::new(Kept(Arc::clone(&memory))));
+    assert!(table(FdbConfig { capacity: 200, ..config }).is_none(), "other sizes");
+    let first = table(config).unwrap();
+    assert_eq!(flood(&first, P0, 0, 60, Tick(3)), 0);
+    assert!(first.add_static(5, mac(1000), P1));
+    // A writer died between claiming a slot and filling it.
+    let claimed = first.claim_free(&first.place(0, mac(2000))).unwrap();
+    let before = first.entries(Tick(4));
+    drop(first);
+
+    let second = table(config).unwrap();
+    assert_eq!(second.entries(Tick(4)), before);
+    let stats = second.stats();
+    assert_eq!((stats.entries, stats.statics, second.account.held_by(P0)), (61, 1, 60));
+    assert!(second.value(claimed).is_free());
+    assert_eq!(second.learn(0, mac(5), P2, Tick(4)), Learned::Moved { from: P0 });
+    assert_eq!(second.remove_ports(|port| port == P0), 59);
+    assert_eq!(second.stats().entries, 2);
+
+    // With another secret nothing would be found where it stands.
+    let third = table(FdbConfig { seed: 8, ..config }).unwrap();
+    assert_eq!((third.stats().entries, third.entries(Tick(4))), (0, vec![]));
+}
+
 #[test]
 #[cfg(debug_assertions)]
 fn unlearnable_sources_are_a_fault_of_the_caller() {
     for (vlan, source) in [(0, MacAddr::BROADCAST), (0, MacAddr::ZERO), (4095, mac(1))] {
         let fdb = fdb(16, 300);
-        assert!(std::panic::catch_unwind(|| fdb.learn(vlan, source, P1, Tick(0))).is_err());
+        assert!(std::panic::catch_unwind(AssertUnwindSafe(|| fdb.learn(vlan, source, P1, Tick(0)))).is_err());
     }
 }
 
