@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use forwarding::ids::DeviceId;
 use forwarding::tables::{Admission, TransmitPlan};
 
 use crate::bond::Bond;
@@ -50,6 +51,21 @@ impl Bond {
                     members.len()
                 )
             }
+            TransmitPlan::RoundRobin { members: senders, per_member, .. } => {
+                let way = match per_member {
+                    0 => "picked by lot for each frame".to_owned(),
+                    1 => "a frame each in turn".to_owned(),
+                    frames => format!("{frames} frames each in turn"),
+                };
+                let (sending, all) = (senders.len(), members.len());
+                format!("{name} ({mode}) has carrier: {sending} of {all} members send, {way}")
+            }
+            TransmitPlan::All { members: senders } => {
+                let (sending, all) = (senders.len(), members.len());
+                format!(
+                    "{name} ({mode}) has carrier: {sending} of {all} members send, each a copy of every frame"
+                )
+            }
             TransmitPlan::Drop(_) if members.is_empty() => {
                 format!("{name} ({mode}) has no carrier: it has no members; every frame to it is dropped")
             }
@@ -76,6 +92,9 @@ impl Bond {
     /// Whether frames leave by it, and why.
     fn sending(&self, status: &BondStatus, member: &MemberStatus) -> String {
         let active = status.active.as_deref();
+        if let Some(share) = self.share(member) {
+            return share;
+        }
         match (member.buckets, status.buckets) {
             _ if member.active => format!(
                 "sends all frames: it is the active member, for {}{}",
@@ -96,6 +115,23 @@ impl Bond {
             _ => {
                 format!("sends nothing: it stands by while {} is active", active.unwrap_or("another member"))
             }
+        }
+    }
+
+    /// What a member sends that takes turns, or sends copies.
+    fn share(&self, member: &MemberStatus) -> Option<String> {
+        let takes_part = |members: &[DeviceId]| member.device.is_some_and(|it| members.contains(&it));
+        match self.plan() {
+            TransmitPlan::RoundRobin { members, .. } if takes_part(members) => {
+                let (count, percent) = (members.len(), 100.0 / members.len() as f64);
+                Some(format!(
+                    "sends: it is one of {count} members that share all frames ({percent:.1} % each)"
+                ))
+            }
+            TransmitPlan::All { members } if takes_part(members) => {
+                Some("sends a copy of every frame".to_owned())
+            }
+            _ => None,
         }
     }
 

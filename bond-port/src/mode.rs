@@ -7,17 +7,27 @@ use crate::options::choice::Choice;
 /// A mode that has a plugin. Names and numbers are Linux's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
+    /// `balance-rr`, 0: members take turns, so frames of one flow may overtake each other; the switch needs a static
+    /// link aggregation group.
+    BalanceRr,
     /// `active-backup`, 1: one member carries everything, the others stand by.
     #[default]
     ActiveBackup,
     /// `balance-xor`, 2: a hash of the frame picks the member; the switch needs a static link aggregation group.
     BalanceXor,
+    /// `broadcast`, 3: every member sends a copy of every frame.
+    Broadcast,
 }
 
 impl Mode {
     pub(crate) const CHOICE: Choice<Self> = Choice {
-        known: &[(Self::ActiveBackup, 1, "active-backup"), (Self::BalanceXor, 2, "balance-xor")],
-        later: &[(0, "balance-rr"), (3, "broadcast"), (4, "802.3ad"), (5, "balance-tlb"), (6, "balance-alb")],
+        known: &[
+            (Self::BalanceRr, 0, "balance-rr"),
+            (Self::ActiveBackup, 1, "active-backup"),
+            (Self::BalanceXor, 2, "balance-xor"),
+            (Self::Broadcast, 3, "broadcast"),
+        ],
+        later: &[(4, "802.3ad"), (5, "balance-tlb"), (6, "balance-alb")],
     };
 
     /// Linux's name.
@@ -39,7 +49,7 @@ impl Mode {
     pub const fn has_active_member(self) -> bool {
         match self {
             Self::ActiveBackup => true,
-            Self::BalanceXor => false,
+            Self::BalanceRr | Self::BalanceXor | Self::Broadcast => false,
         }
     }
 }

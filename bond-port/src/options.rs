@@ -81,6 +81,9 @@ pub struct BondOptions {
     /// In balance-xor: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where only a lost
     /// member's flows move ([`crate::buckets`]). Not an option of Linux.
     pub hash_buckets: u16,
+    /// In balance-rr: how many frames go by one member before the next one's turn; 0: a member for each frame as if by
+    /// lot. Default: 1. In other modes nothing but the default is allowed.
+    pub packets_per_slave: u16,
     /// How often the guests' addresses are announced after a change of the active member, 0..=255; default 1. Linux
     /// has a second name for it, `num_unsol_na`.
     pub num_grat_arp: u8,
@@ -106,6 +109,7 @@ impl Default for BondOptions {
             resend_igmp: 1,
             lp_interval: 1,
             hash_buckets: 0,
+            packets_per_slave: 1,
             num_grat_arp: 1,
             peer_notif_delay: 0,
             all_slaves_active: false,
@@ -188,10 +192,18 @@ impl BondOptions {
     /// Whether the options go together. To be called when all of them are set, since their order is free.
     ///
     /// # Errors
-    /// [`OptionError::NotInMode`]: `primary` is set in a mode without an active member.
+    /// [`OptionError::NotInMode`]: `primary` is set in a mode without an active member, or `packets_per_slave` in
+    /// another than balance-rr.
     pub fn check(&self) -> Result<(), OptionError> {
         if self.primary.is_some() && !self.mode.has_active_member() {
-            return Err(OptionError::NotInMode { option: "primary", mode: self.mode });
+            return Err(OptionError::NotInMode { option: "primary", neutral: "", mode: self.mode });
+        }
+        if self.packets_per_slave != 1 && self.mode != Mode::BalanceRr {
+            return Err(OptionError::NotInMode {
+                option: "packets_per_slave",
+                neutral: "1",
+                mode: self.mode,
+            });
         }
         Ok(())
     }

@@ -72,8 +72,10 @@ fn write_member(out: &mut String, member: &Member) -> core::fmt::Result {
 /// Linux: `bond_mode_name`.
 fn long_name(mode: Mode) -> &'static str {
     match mode {
+        Mode::BalanceRr => "load balancing (round-robin)",
         Mode::ActiveBackup => "fault-tolerance (active-backup)",
         Mode::BalanceXor => "load balancing (xor)",
+        Mode::Broadcast => "fault-tolerance (broadcast)",
     }
 }
 

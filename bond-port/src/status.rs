@@ -125,7 +125,10 @@ impl Bond {
     fn table(&self) -> Option<&[DeviceId]> {
         match self.plan() {
             TransmitPlan::Buckets { table, .. } => Some(table),
-            TransmitPlan::Drop(_) | TransmitPlan::One(_) => None,
+            TransmitPlan::Drop(_)
+            | TransmitPlan::One(_)
+            | TransmitPlan::RoundRobin { .. }
+            | TransmitPlan::All { .. } => None,
         }
     }
 

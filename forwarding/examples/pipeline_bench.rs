@@ -89,9 +89,14 @@ fn main() {
         hash: HashPolicy::Layer2,
         table: [DeviceId(PORTS - 1), DeviceId(PORTS)].into(),
     };
+    let members: Arc<[DeviceId]> = [DeviceId(PORTS - 1), DeviceId(PORTS)].into();
+    let round_robin =
+        TransmitPlan::RoundRobin { members: Arc::clone(&members), per_member: 1, turn: Arc::default() };
     let plain = tables(None);
     let bonded = tables(Some(bond));
-    for (tables, port) in [(&plain, 1), (&bonded, PORTS - 1)] {
+    let in_turn = tables(Some(round_robin));
+    let by_all = tables(Some(TransmitPlan::All { members }));
+    for (tables, port) in [(&plain, 1), (&bonded, PORTS - 1), (&in_turn, PORTS - 1), (&by_all, PORTS - 1)] {
         if let Some(bridge) = &tables.bridges[0] {
             for n in 0..GUESTS {
                 bridge.fdb.learn(0, mac(n), PortId(port), Tick(1));
@@ -103,6 +108,8 @@ fn main() {
     let broadcast: Vec<_> = (0..16).map(|n| frame(MacAddr::BROADCAST, mac(200 + n))).collect();
     measure("unicast, known, plain port", &plain, 0, &to_guests);
     measure("unicast, known, into a bond", &bonded, 0, &to_guests);
+    measure("unicast, known, round robin of 2", &in_turn, 0, &to_guests);
+    measure("unicast, known, copies by 2 members", &by_all, 0, &to_guests);
     measure("unicast, known, out of a bond", &bonded, PORTS - 1, &from_guests);
     measure("flood of 8 ports", &plain, 0, &broadcast);
 }

@@ -11,6 +11,7 @@
 //! - [`vlan`]: which VLAN a frame belongs to on a port, and how it leaves
 //! - [`fdb`]: the bounded MAC learning table
 //! - [`flow_hash`]: transmit hashes
+//! - [`turn`]: round robin
 //! - [`storm`]: storm control of a port
 //! - [`vlan_counters`]: what came in by VLAN
 //! - [`tables`]: what the control thread compiles and executors read
@@ -29,6 +30,7 @@ pub mod parse;
 pub mod pipeline;
 pub mod storm;
 pub mod tables;
+pub mod turn;
 pub mod vlan;
 pub mod vlan_counters;
 pub mod wire;

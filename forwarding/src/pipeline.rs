@@ -1,24 +1,24 @@
 //! The decision about one frame: where it leaves, or why not.
 //!
 //! [`forward`] reads as the frame travels: `Frame::arrive` (device, port, parse, VLAN), `Frame::decide` (bond
-//! admission, learning, lookup, storm control), `Frame::leave` (egress port, transmit plan, MTU, tags). Apart from what
+//! admission, learning, lookup, storm control), `Frame::leave` (egress port, tags, transmit plan, MTU). Apart from what
 //! the FDB learns and storm control counts, nothing changes here. [`trace`] is the same way with an observer beside it.
 
 use core::cell::Cell;
 
 use crate::drop_reason::DropReason;
 use crate::fdb::{Entry, Fdb, Learned, REFLECTION_TICKS, Tick};
-use crate::flow_hash::{self, HashPolicy};
+use crate::flow_hash::HashPolicy;
 use crate::ids::{BridgeId, DeviceId, PortId};
 use crate::mac::MacAddr;
 use crate::parse::{Parsed, parse};
 use crate::storm::{Storm, StormKind};
-use crate::tables::{Admission, BridgeEntry, PortEntry, Tables, TransmitPlan};
+use crate::tables::{Admission, BridgeEntry, PortEntry, Tables};
+use crate::turn::Turn;
 use crate::vlan::{Placed, VlanTag};
-use crate::wire::ethernet::{ETHERTYPE_OFFSET, HEADER_LEN};
 use crate::wire::virtio::VirtioNetHeader;
-use crate::wire::vlan::{TagHeader, is_tpid};
 
+mod leave;
 mod length;
 mod step;
 mod trace;
@@ -75,9 +75,11 @@ pub struct Moved {
 /// What becomes of a frame. Kept by the caller and used again for the next frame, so that nothing is allocated.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Egress {
-    /// The copies that leave, at most one for each port. Empty if the frame is dropped.
+    /// The copies that leave: at most one for each device, and one for each port but those with
+    /// [`crate::tables::TransmitPlan::All`]. Empty if the frame is dropped.
     pub outputs: Vec<Output>,
-    /// The copies of a flood that could not leave, one reason for each. Empty if none could.
+    /// The copies that could not leave while others did, one reason for each: of a flood, and of a bond that sends by
+    /// all its members. A bond of which no member could send counts once. Empty if none left.
     pub dropped: Vec<DropReason>,
     /// The frame is for the control thread too: ARP or neighbour discovery without a tag in its octets, that came in by
     /// a port with [`PortEntry::snoop`] or, if it is an announcement, by any. Set also if no copy leaves.
@@ -98,10 +100,10 @@ impl Egress {
 }
 
 /// Decides about one frame, and learns its source. `egress` is cleared first. With `Ok` at least one copy leaves, and
-/// `egress.dropped` lists the copies of a flood that do not.
+/// `egress.dropped` lists those that do not.
 ///
 /// # Errors
-/// Why no copy leaves. A flood of which no copy can leave gives the first copy's reason.
+/// Why no copy leaves. When there were to be several it is the first one's reason.
 #[inline]
 pub fn forward(
     tables: &Tables,
@@ -116,6 +118,9 @@ pub fn forward(
 /// Is told what happens on a frame's way.
 trait Observer {
     fn note(&self, step: impl FnOnce() -> Step);
+
+    /// The frame's turn in a round robin.
+    fn turn(&self, turn: &Turn) -> u32;
 }
 
 /// Nobody looks: every note compiles to nothing.
@@ -124,6 +129,11 @@ struct Silent;
 impl Observer for Silent {
     #[inline(always)]
     fn note(&self, _: impl FnOnce() -> Step) {}
+
+    #[inline(always)]
+    fn turn(&self, turn: &Turn) -> u32 {
+        turn.take()
+    }
 }
 
 /// Which ports a frame is for.
@@ -194,7 +204,7 @@ impl<'a, O: Observer> Frame<'a, O> {
     fn travel(&self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
         egress.vlan = Some(self.placed.vlan);
         match self.decide(now, egress)? {
-            Verdict::Unicast(port) => egress.outputs.push(self.leave(port)?),
+            Verdict::Unicast(port) => self.leave(port, egress)?,
             Verdict::Flood => self.flood(egress)?,
         }
         Ok(())
@@ -309,19 +319,16 @@ impl<'a, O: Observer> Frame<'a, O> {
         }
     }
 
-    /// A copy for each other port of the VLAN.
+    /// To each other port of the VLAN.
     #[inline(never)]
     fn flood(&self, egress: &mut Egress) -> Result<(), DropReason> {
         let all = self.bridge.flood.ports(self.placed.vlan);
         self.observer
             .note(|| Step::Flood { ports: all.iter().filter(|port| **port != self.port_id).count() });
         for port in all.iter().filter(|port| **port != self.port_id) {
-            match self.leave(*port) {
-                Ok(output) => egress.outputs.push(output),
-                Err(reason) => {
-                    self.observer.note(|| Step::CopyDropped { port: *port, reason });
-                    egress.dropped.push(reason);
-                }
+            if let Err(reason) = self.leave(*port, egress) {
+                self.observer.note(|| Step::CopyDropped { port: *port, reason });
+                egress.dropped.push(reason);
             }
         }
         if !egress.outputs.is_empty() {
@@ -330,80 +337,6 @@ impl<'a, O: Observer> Frame<'a, O> {
         let reason = egress.dropped.first().copied().unwrap_or(DropReason::NoEgress);
         egress.dropped.clear();
         Err(reason)
-    }
-
-    /// How the frame leaves by a port.
-    #[inline]
-    fn leave(&self, id: PortId) -> Result<Output, DropReason> {
-        let port = self.port_of_bridge(id).ok_or(DropReason::NoPort)?;
-        if !port.vlan.contains(self.placed.vlan) || !port.vlan.carries_customer(|| self.customer_vid()) {
-            return Err(DropReason::EgressVlan);
-        }
-        let (tag, inner) = port.vlan.egress_tags(self.placed);
-        let device = self.pick_device(id, &port.transmit, tag, inner)?;
-        // A device that is not this port's is one that the tables lost: it may be anywhere, even where we came from.
-        let entry =
-            self.tables.device(device).filter(|entry| entry.port == id).ok_or(DropReason::DeviceDown)?;
-        if self.length > entry.mtu {
-            self.observer.note(|| Step::TooLong { device, length: self.length, mtu: entry.mtu });
-            return Err(DropReason::MtuExceeded);
-        }
-        let output = Output { device, tag, inner };
-        self.observer.note(|| Step::Leaves { port: id, output, length: self.length, mtu: entry.mtu });
-        Ok(output)
-    }
-
-    /// The VLAN of the tag within the outermost; 0: there is none.
-    #[cold]
-    fn customer_vid(&self) -> u16 {
-        if let Some(inner) = self.placed.inner {
-            return inner.vid();
-        }
-        let bytes = self.ingress.bytes;
-        let tpid = u16::from_be_bytes([bytes[ETHERTYPE_OFFSET], bytes[ETHERTYPE_OFFSET + 1]]);
-        match TagHeader::parse(&bytes[HEADER_LEN..]) {
-            Some(header) if is_tpid(tpid) => header.tci.get() & 0x0fff,
-            _ => 0,
-        }
-    }
-
-    /// The device that the transmit plan names for this frame.
-    #[inline]
-    fn pick_device(
-        &self,
-        port: PortId,
-        plan: &TransmitPlan,
-        tag: Option<VlanTag>,
-        inner: Option<VlanTag>,
-    ) -> Result<DeviceId, DropReason> {
-        match plan {
-            TransmitPlan::Drop(reason) => Err(*reason),
-            TransmitPlan::One(device) => Ok(*device),
-            TransmitPlan::Buckets { hash: policy, table } => {
-                let hash = self.hash(*policy, tag, inner);
-                let buckets = table.len() as u32;
-                let bucket = hash.checked_rem(buckets).ok_or(DropReason::NoMember)?;
-                let device = table[bucket as usize];
-                self.observer.note(|| Step::Hash { port, policy: *policy, hash, bucket, buckets, device });
-                Ok(device)
-            }
-        }
-    }
-
-    /// The transmit hash of the frame as it leaves, computed when a plan first asks for it.
-    #[inline]
-    fn hash(&self, policy: HashPolicy, tag: Option<VlanTag>, inner: Option<VlanTag>) -> u32 {
-        if let Some(inner) = inner {
-            return flow_hash::hash_with_inner(policy, self.ingress.bytes, inner, tag);
-        }
-        match self.hash.get() {
-            Some((of_policy, of_tag, hash)) if (of_policy, of_tag) == (policy, tag) => hash,
-            _ => {
-                let hash = flow_hash::hash(policy, self.ingress.bytes, tag);
-                self.hash.set(Some((policy, tag, hash)));
-                hash
-            }
-        }
     }
 
     /// A port of the frame's bridge.

@@ -8,6 +8,7 @@ use crate::fdb::Fdb;
 use crate::flow_hash::HashPolicy;
 use crate::ids::{BridgeId, DeviceId, PortId};
 use crate::storm::Storm;
+use crate::turn::Turn;
 use crate::vlan::VlanPolicy;
 use crate::vlan_counters::VlanCounters;
 
@@ -103,6 +104,22 @@ pub enum TransmitPlan {
         hash: HashPolicy,
         /// Bucket to device.
         table: Arc<[DeviceId]>,
+    },
+    /// By the member whose turn it is ([`crate::turn`]). IGMP (IPv4, no tag in the octets) takes no turn and leaves by
+    /// the first member, so that the upstream switch has a host's memberships at one port. (Linux: by
+    /// `curr_active_slave`, which in this mode is the first slave that came up.) The list is not empty.
+    RoundRobin {
+        /// In the order of their turns.
+        members: Arc<[DeviceId]>,
+        /// Frames in a row that go by one member; 0: a member for each frame as if by lot.
+        per_member: u32,
+        /// The counter, for as long as the bond has this mode.
+        turn: Arc<Turn>,
+    },
+    /// A copy by each of these devices (Linux: `bond_xmit_broadcast`). The list is not empty and names no device twice.
+    All {
+        /// The devices.
+        members: Arc<[DeviceId]>,
     },
 }
 

@@ -13,6 +13,7 @@
 //! - [`topology`]: guests, host, upstream switch and remote, wired up
 //! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
 //! - [`probe`]: numbered datagrams that show what an event cost
+//! - [`numbered`]: single numbered frames, to tell by which wires each came
 //! - [`crowd`]: hundreds of ports with bare interfaces at the other end
 //! - [`packets`]: raw frames in and out, counted by tag
 //! - [`wire`]: ARP, ND and UDP frames, and recognising announcements
@@ -30,6 +31,7 @@ pub mod crowd;
 pub mod hash;
 pub mod netfilter;
 pub mod netns;
+pub mod numbered;
 pub mod packets;
 pub mod ping_pong;
 pub mod pktgen;

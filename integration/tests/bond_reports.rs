@@ -101,6 +101,31 @@ fn the_proc_text_of_balance_xor_is_linuxs() -> Result<()> {
 }
 
 #[test]
+fn the_proc_texts_of_balance_rr_and_broadcast_are_linuxs() -> Result<()> {
+    let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
+    let (_topology, switch) = start("mode=balance-rr miimon=100 packets_per_slave=3")?;
+    let members = [("u1", "up", 0, ONE), ("u2", "up", 0, TWO)];
+    let head = "Bonding Mode: load balancing (round-robin)\n";
+    assert_eq!(proc(&switch)?, golden(head, "up", [100, 0, 0, 0], &members)?);
+    let (summary, one, _) = explain(&switch)?;
+    says(&summary, &["carrier", "2 of 2 members", "3 frames each in turn"])?;
+    says(&one, &["sends", "one of 2 members"])?;
+    let shown = switch.vsctl(&format!("bond/show {BOND}"))?;
+    for line in ["bond_mode: balance-rr", "packets_per_slave: 3", "carrier: up"] {
+        ensure!(shown.lines().any(|shown| shown == line), "{line} is not in: {shown}");
+    }
+    let refused = switch.try_vsctl(&format!("set bond {BOND} mode=broadcast"))?;
+    says(&refused.stderr, &["packets_per_slave is not supported in mode broadcast", "packets_per_slave=1"])?;
+    switch.vsctl(&format!("set bond {BOND} mode=broadcast packets_per_slave=1"))?;
+    let head = "Bonding Mode: fault-tolerance (broadcast)\n";
+    assert_eq!(proc(&switch)?, golden(head, "up", [100, 0, 0, 0], &members)?);
+    let (summary, one, _) = explain(&switch)?;
+    says(&summary, &["carrier", "2 of 2 members", "copy"])?;
+    says(&one, &["copy of every frame"])?;
+    Ok(())
+}
+
+#[test]
 fn the_option_for_it_may_follow_the_command() -> Result<()> {
     let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
     let (_topology, switch) = start("mode=active-backup miimon=100")?;

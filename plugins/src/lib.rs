@@ -6,9 +6,14 @@
 //! # Layout
 //! - [`active_backup`]: one member carries everything
 //! - [`xor`]: a hash picks the member
+//! - [`round_robin`]: members take turns
+//! - [`broadcast`]: every member sends a copy
 #![forbid(unsafe_code)]
 
 pub mod active_backup;
+pub mod broadcast;
+mod group;
+pub mod round_robin;
 pub mod xor;
 
 use bond_port::{Balancer, Mode};
@@ -16,7 +21,9 @@ use bond_port::{Balancer, Mode};
 /// The plugin of a mode, for one bond.
 pub fn balancer(mode: Mode) -> Box<dyn Balancer> {
     match mode {
+        Mode::BalanceRr => Box::<round_robin::RoundRobin>::default(),
         Mode::ActiveBackup => Box::<active_backup::ActiveBackup>::default(),
         Mode::BalanceXor => Box::<xor::Xor>::default(),
+        Mode::Broadcast => Box::<broadcast::Broadcast>::default(),
     }
 }

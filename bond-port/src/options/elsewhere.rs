@@ -55,11 +55,6 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     of("lb_output_action", &["false"], BALANCED),
     of("miimon_interval", &[], POLLED),
     of("ns_ip6_target", &[""], ARP),
-    of(
-        "packets_per_slave",
-        &["1"],
-        "it belongs to mode balance-rr, and in any other Linux answers \"option not supported in mode\"",
-    ),
     of("rebalance_interval", &["10000", "0"], BALANCED),
     of(
         "tlb_dynamic_lb",

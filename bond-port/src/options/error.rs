@@ -68,11 +68,13 @@ pub enum OptionError {
     },
     /// An option that has no meaning in the mode (Linux: `EACCES`).
     #[error(
-        "bond option {option} is not supported in mode {mode}; clear it ({option}=) or choose another mode"
+        "bond option {option} is not supported in mode {mode}; clear it ({option}={neutral}) or choose another mode"
     )]
     NotInMode {
         /// The option.
         option: &'static str,
+        /// The value that means nothing and is therefore allowed.
+        neutral: &'static str,
         /// The mode.
         mode: Mode,
     },

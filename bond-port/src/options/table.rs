@@ -199,6 +199,12 @@ pub(super) const OPTIONS: &[Entry] = &[
         allowed: || "0 (hash modulo number of members, as Linux), 256".to_owned(),
     },
     Entry {
+        name: "packets_per_slave",
+        get: |o| o.packets_per_slave.to_string(),
+        set: |o, text| number(text, u16::MAX.into()).map(|frames| o.packets_per_slave = frames as u16),
+        allowed: || "0 (a member for each frame by lot), 1-65535".to_owned(),
+    },
+    Entry {
         name: "num_grat_arp",
         get: |o| o.num_grat_arp.to_string(),
         set: |o, text| number(text, u8::MAX.into()).map(|times| o.num_grat_arp = times as u8),

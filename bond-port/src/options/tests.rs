@@ -14,8 +14,10 @@ fn refused(key: &str, value: &str) -> String {
 #[test]
 fn names_and_numbers_are_the_same() {
     for (key, name, number) in [
+        ("mode", "balance-rr", "0"),
         ("mode", "active-backup", "1"),
         ("mode", "balance-xor", "2"),
+        ("mode", "broadcast", "3"),
         ("primary_reselect", "always", "0"),
         ("primary_reselect", "better", "1"),
         ("primary_reselect", "failure", "2"),
@@ -64,12 +66,14 @@ fn errors_name_what_was_found_and_what_to_do() {
     );
     assert_eq!(
         refused("mode", "7"),
-        r#"bond option mode: "7" is not a valid value; allowed: active-backup (1), balance-xor (2)"#
+        "bond option mode: \"7\" is not a valid value; allowed: balance-rr (0), active-backup (1), balance-xor (2), \
+         broadcast (3)"
     );
     assert_eq!(
         refused("mode", "4"),
         "bond option mode: 802.3ad exists in Linux but is not supported by this version; \
-         allowed: active-backup (1), balance-xor (2)"
+         allowed: balance-rr (0), active-backup (1), balance-xor (2), \
+         broadcast (3)"
     );
     assert_eq!(
         refused("xmit_hash_policy", "layer4"),
@@ -103,6 +107,9 @@ fn wrong_values_change_nothing() {
         ("peer_notif_delay", "300001"),
         ("hash_buckets", "128"),
         ("hash_buckets", "65536"),
+        ("packets_per_slave", ""),
+        ("packets_per_slave", "-1"),
+        ("packets_per_slave", "65536"),
         ("fail_over_mac", "3"),
         ("min_links", "2147483648"),
         ("resend_igmp", "256"),
@@ -154,11 +161,39 @@ fn a_primary_needs_a_mode_that_has_one() {
     );
 }
 
+/// Linux: `EACCES`.
+#[test]
+fn packets_per_slave_needs_balance_rr() {
+    for (value, mode, allowed) in [
+        ("3", "balance-rr", true),
+        ("0", "0", true),
+        ("65535", "0", true),
+        ("1", "1", true),
+        ("0", "active-backup", false),
+        ("2", "balance-xor", false),
+        ("3", "broadcast", false),
+    ] {
+        let mut options = set("packets_per_slave", value).unwrap();
+        options.set("mode", mode).unwrap();
+        assert_eq!(options.check().is_ok(), allowed, "packets_per_slave={value} mode={mode}");
+    }
+    assert_eq!(
+        set("packets_per_slave", "2").unwrap().check().unwrap_err().to_string(),
+        "bond option packets_per_slave is not supported in mode active-backup; clear it (packets_per_slave=1) or \
+         choose another mode"
+    );
+    assert_eq!(
+        refused("packets_per_slave", "65536"),
+        "bond option packets_per_slave: \"65536\" is not a valid value; allowed: 0 (a member for each frame by lot), \
+         1-65535"
+    );
+}
+
 /// Reference: `bond_options.c`'s list, with netlink's names. None may be unknown.
 #[test]
 fn every_option_of_linux_is_answered() {
     for (key, default, other) in [
-        ("mode", "default", "broadcast"),
+        ("mode", "default", "802.3ad"),
         ("miimon", "0", "x"),
         ("updelay", "0", "x"),
         ("downdelay", "0", "x"),
@@ -175,7 +210,7 @@ fn every_option_of_linux_is_answered() {
         ("primary_reselect", "always", "3"),
         ("fail_over_mac", "none", "3"),
         ("xmit_hash_policy", "layer2", "9"),
-        ("packets_per_slave", "1", "0"),
+        ("packets_per_slave", "1", "65536"),
         ("resend_igmp", "1", "256"),
         ("num_grat_arp", "1", "256"),
         ("num_unsol_na", "1", "256"),

@@ -71,6 +71,35 @@ pub enum Step {
         /// The device in the bucket.
         device: DeviceId,
     },
+    /// A bond's plan gives it the next turn.
+    Turn {
+        /// The bond.
+        port: PortId,
+        /// How many frames had theirs before.
+        turn: u32,
+        /// Frames in a row that go by one member; 0: a member for each frame by lot.
+        per_member: u32,
+        /// Whose turn it is, from 0.
+        member: u32,
+        /// How many take turns.
+        members: u32,
+        /// The member's device.
+        device: DeviceId,
+    },
+    /// A bond's plan is to take turns, but this is IGMP.
+    FirstMember {
+        /// The bond.
+        port: PortId,
+        /// The first member's device.
+        device: DeviceId,
+    },
+    /// A bond's plan is to send by all members.
+    Copies {
+        /// The bond.
+        port: PortId,
+        /// How many they are.
+        members: usize,
+    },
     /// A copy leaves.
     Leaves {
         /// The port.
@@ -91,7 +120,14 @@ pub enum Step {
         /// The device's MTU.
         mtu: u32,
     },
-    /// One copy of a flood can't leave.
+    /// One copy of a bond that sends by all members can't leave.
+    MemberDropped {
+        /// By this device.
+        device: DeviceId,
+        /// Why.
+        reason: DropReason,
+    },
+    /// A flood can't leave by one port.
     CopyDropped {
         /// By this port.
         port: PortId,
@@ -173,6 +209,23 @@ impl Step {
                 policy.name(),
                 names.device(*device),
             ),
+            Self::Turn { port, turn, per_member, member, members, device } => {
+                let rule = match per_member {
+                    0 => "a member for each by lot".to_owned(),
+                    1 => "a frame each in turn".to_owned(),
+                    frames => format!("{frames} frames each in turn"),
+                };
+                let (port, device, member) = (names.port(*port), names.device(*device), member + 1);
+                format!("{port}: {rule}, frame {turn}, member {member} of {members}: {device}")
+            }
+            Self::FirstMember { port, device } => format!(
+                "{}: IGMP takes no turn and goes by the first member: {}",
+                names.port(*port),
+                names.device(*device)
+            ),
+            Self::Copies { port, members } => {
+                format!("{}: a copy by each of {members} members", names.port(*port))
+            }
             Self::Leaves { port, output, length, mtu } => {
                 let (port, device) = (names.port(*port), names.device(output.device));
                 let by = if port == device { device } else { format!("{port} by {device}") };
@@ -185,6 +238,9 @@ impl Step {
             }
             Self::TooLong { device, length, mtu } => {
                 format!("{length} octets are more than the MTU of {}, {mtu}", names.device(*device))
+            }
+            Self::MemberDropped { device, reason } => {
+                format!("no copy by {}: {}", names.device(*device), reason.label())
             }
             Self::CopyDropped { port, reason } => {
                 format!("no copy to {}: {}", names.port(*port), reason.label())

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::*;
 use crate::fdb::{Fdb, FdbConfig, Learned};
 use crate::mac::MacAddr;
-use crate::tables::{BridgeEntry, DeviceEntry, FloodLists, Learning};
+use crate::tables::{BridgeEntry, DeviceEntry, FloodLists, Learning, TransmitPlan};
 use crate::vlan::{TPID_8021AD, TPID_8021Q, VlanPolicy};
 use crate::wire::virtio;
 
 mod announcements;
 mod limits;
 mod modes;
+mod plans;
 mod properties;
 mod tracing;
 

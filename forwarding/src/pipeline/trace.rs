@@ -6,6 +6,7 @@ use super::{Egress, Frame, Ingress, Observer, Output, Step};
 use crate::drop_reason::DropReason;
 use crate::fdb::Tick;
 use crate::tables::Tables;
+use crate::turn::Turn;
 
 /// What [`forward`](super::forward) would do with a frame, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +26,15 @@ impl Observer for &RefCell<Vec<Step>> {
     fn note(&self, step: impl FnOnce() -> Step) {
         self.borrow_mut().push(step());
     }
+
+    /// The turn is left for a frame that is sent.
+    fn turn(&self, turn: &Turn) -> u32 {
+        turn.peek()
+    }
 }
 
 /// Goes a frame's way by the same code as [`forward`](super::forward), and changes nothing: learning and storm control
-/// work on copies. A copy of the FDB takes as long as reading all of it (50 octets for each entry of its capacity), so
+/// work on copies, and a turn is looked at and not taken. A copy of the FDB takes as long as reading all of it (50 octets for each entry of its capacity), so
 /// this is for people's questions.
 pub fn trace(tables: &Tables, now: Tick, ingress: &Ingress<'_>) -> Trace {
     let (steps, mut egress) = (RefCell::default(), Egress::default());

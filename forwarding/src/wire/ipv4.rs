@@ -6,6 +6,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// Octets of a header without options.
 pub const MIN_HEADER_LEN: usize = 20;
 
+/// Protocol number of IGMP (RFC 3376 clause 4).
+pub const PROTOCOL_IGMP: u8 = 2;
+
 /// The fixed part of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]

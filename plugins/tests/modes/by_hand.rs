@@ -38,7 +38,13 @@ fn the_active_member_is_replaced_without_loss() {
 
 #[test]
 fn it_lasts_until_enabled_whatever_the_link_does() {
-    for words in ["mode=1 updelay=500", "mode=2 updelay=500", "mode=2 hash_buckets=256"] {
+    for words in [
+        "mode=0 updelay=500",
+        "mode=1 updelay=500",
+        "mode=2 updelay=500",
+        "mode=2 hash_buckets=256",
+        "mode=3 updelay=500",
+    ] {
         let mut rig = Rig::up(words, 1);
         disable(&mut rig, 0);
         assert!(!rig.bond.carrier(), "{words}");

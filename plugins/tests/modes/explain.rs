@@ -118,6 +118,64 @@ fn xor() {
 }
 
 #[test]
+fn round_robin() {
+    let mut rig = Rig::up("mode=0 updelay=2000", 4);
+    rig.bond.disable_member(rig.now, "eth1").unwrap();
+    rig.link(2, false);
+    rig.link(2, true);
+    rig.pass(ms(800));
+    assert_eq!(summary(&rig), "bond0 (balance-rr) has carrier: 2 of 4 members send, a frame each in turn");
+    assert_eq!(
+        member(&rig, 0),
+        [
+            "sends: it is one of 2 members that share all frames (50.0 % each)",
+            "link is up at 10000 Mbps for 60.8 s, never failed",
+            "receives every frame but those of our own guests that the switch sends back",
+        ]
+    );
+    assert_eq!(
+        member(&rig, 1)[0],
+        "sends nothing: it is disabled by hand; \"vsctl bond/enable-member bond0 eth1\" brings it back"
+    );
+    assert_eq!(
+        member(&rig, 2),
+        [
+            "sends nothing: its link is up for 800 ms, updelay runs, 1.2 s left",
+            "receives every frame but those of our own guests that the switch sends back",
+        ]
+    );
+    for (frames, way) in [(0, "picked by lot for each frame"), (3, "3 frames each in turn")] {
+        rig.set(&format!("packets_per_slave={frames}"));
+        assert_eq!(summary(&rig), format!("bond0 (balance-rr) has carrier: 2 of 4 members send, {way}"));
+    }
+}
+
+#[test]
+fn broadcast() {
+    let mut rig = Rig::up("mode=3", 3);
+    rig.link(2, false);
+    assert_eq!(
+        summary(&rig),
+        "bond0 (broadcast) has carrier: 2 of 3 members send, each a copy of every frame"
+    );
+    assert_eq!(member(&rig, 1)[0], "sends a copy of every frame");
+    assert_eq!(
+        member(&rig, 2),
+        [
+            "sends nothing: its link is down for 0 ms",
+            "receives nothing: what arrives is dropped as inactive_member"
+        ]
+    );
+    rig.link(0, false);
+    rig.link(1, false);
+    assert_eq!(
+        summary(&rig),
+        "bond0 (broadcast) has no carrier: no member is usable, every frame to it is dropped (eth0: its link is \
+         down for 0 ms; eth1: its link is down for 0 ms; eth2: its link is down for 0 ms)"
+    );
+}
+
+#[test]
 fn no_carrier() {
     let mut rig = Rig::silent("mode=2", 0);
     assert_eq!(

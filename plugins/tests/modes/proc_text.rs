@@ -135,6 +135,48 @@ Slave queue ID: 0
 }
 
 #[test]
+fn round_robin_and_broadcast() {
+    for (words, mode) in [
+        ("mode=0 packets_per_slave=3", "load balancing (round-robin)"),
+        ("mode=3", "fault-tolerance (broadcast)"),
+    ] {
+        let mut rig = Rig::up(&format!("{words} miimon=100 updelay=200"), 2);
+        rig.link(1, false);
+        assert_eq!(
+            rig.bond.proc_text("6.1.0"),
+            format!(
+                "\
+Ethernet Channel Bonding Driver: v6.1.0
+
+Bonding Mode: {mode}
+MII Status: up
+MII Polling Interval (ms): 100
+Up Delay (ms): 200
+Down Delay (ms): 0
+Peer Notification Delay (ms): 0
+
+Slave Interface: eth0
+MII Status: up
+Speed: 10000 Mbps
+Duplex: full
+Link Failure Count: 0
+Permanent HW addr: 02:00:00:00:00:00
+Slave queue ID: 0
+
+Slave Interface: eth1
+MII Status: down
+Speed: 10000 Mbps
+Duplex: full
+Link Failure Count: 1
+Permanent HW addr: 02:00:00:00:00:01
+Slave queue ID: 0
+"
+            )
+        );
+    }
+}
+
+#[test]
 fn lines_that_depend_on_options() {
     let line = |words: &str, start: &str| {
         let text = Rig::up(words, 2).bond.proc_text("6.1");

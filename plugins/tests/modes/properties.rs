@@ -39,6 +39,10 @@ fn op() -> impl Strategy<Value = Op> {
         Just("mode=1 primary=eth2 primary_reselect=better updelay=300"),
         Just("mode=1 primary=eth0 primary_reselect=failure downdelay=200"),
         Just("mode=1 all_slaves_active=1 updelay=700 downdelay=700"),
+        Just("mode=0"),
+        Just("mode=0 packets_per_slave=3 updelay=400 downdelay=200"),
+        Just("mode=3"),
+        Just("mode=3 updelay=300"),
         Just("mode=2"),
         Just("mode=2 hash_buckets=256 updelay=400"),
         Just("mode=2 miimon=100 updelay=350 downdelay=250"),
@@ -159,7 +163,9 @@ impl World {
         let planned: Vec<DeviceId> = match bond.plan() {
             TransmitPlan::Drop(_) => Vec::new(),
             TransmitPlan::One(device) => vec![*device],
-            TransmitPlan::Buckets { table, .. } => table.to_vec(),
+            TransmitPlan::Buckets { table: members, .. }
+            | TransmitPlan::RoundRobin { members, .. }
+            | TransmitPlan::All { members } => members.to_vec(),
         };
         assert!(planned.iter().all(|device| usable.contains(device)), "{planned:?} of {usable:?}");
         assert_eq!(bond.carrier(), !planned.is_empty());
@@ -167,6 +173,12 @@ impl World {
             let up = members.iter().filter(|member| member.is_up()).count();
             let buckets = usize::from(bond.options().hash_buckets);
             assert_eq!(table.len(), if buckets == 0 { up } else { buckets });
+        }
+        if let TransmitPlan::RoundRobin { members: planned, .. } | TransmitPlan::All { members: planned } =
+            bond.plan()
+        {
+            let up = members.iter().filter(|member| member.is_up());
+            assert!(planned.iter().copied().eq(up.filter_map(|member| member.device())), "{planned:?}");
         }
         if members.iter().any(|member| member.is_up()) {
             assert!(bond.carrier(), "a member that is up carries");

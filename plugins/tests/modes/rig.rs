@@ -123,6 +123,18 @@ impl Rig {
         self.bond.members().iter().map(|member| member.admission()).collect()
     }
 
+    /// The members of the plan, in its order; empty if frames are dropped.
+    pub(crate) fn senders(&self) -> Vec<u16> {
+        let devices = match self.bond.plan() {
+            TransmitPlan::Drop(_) => &[][..],
+            TransmitPlan::One(device) => core::slice::from_ref(device),
+            TransmitPlan::Buckets { table: members, .. }
+            | TransmitPlan::RoundRobin { members, .. }
+            | TransmitPlan::All { members } => members,
+        };
+        devices.iter().map(|device| device.0).collect()
+    }
+
     /// The bucket table, as member numbers; empty if frames are dropped.
     pub(crate) fn table(&self) -> Vec<u16> {
         match self.bond.plan() {

@@ -6,7 +6,7 @@ use forwarding::tables::{Admission, TransmitPlan};
 
 use crate::rig::{Rig, ms, name};
 
-const MODES: [&str; 3] = ["mode=1", "mode=2", "mode=2 hash_buckets=256"];
+const MODES: [&str; 5] = ["mode=0", "mode=1", "mode=2", "mode=2 hash_buckets=256", "mode=3"];
 
 #[test]
 fn a_bond_without_members_is_there_and_waits() {
@@ -35,14 +35,9 @@ fn a_bond_without_members_is_there_and_waits() {
 fn a_bond_of_one() {
     for words in MODES {
         let mut rig = Rig::up(words, 1);
-        let planned = |rig: &Rig| match rig.bond.plan() {
-            TransmitPlan::One(device) => vec![device.0],
-            TransmitPlan::Buckets { .. } => rig.table(),
-            TransmitPlan::Drop(_) => Vec::new(),
-        };
-        assert!(planned(&rig).iter().all(|device| *device == 0) && rig.bond.carrier(), "{words}");
+        assert!(rig.senders().iter().all(|device| *device == 0) && rig.bond.carrier(), "{words}");
         rig.link(0, false);
-        assert_eq!(planned(&rig), [] as [u16; 0], "{words}");
+        assert_eq!(rig.senders(), [] as [u16; 0], "{words}");
         assert_eq!(rig.admissions(), [Admission::Nothing]);
         rig.link(0, true);
         assert!(rig.bond.carrier(), "{words}");
@@ -91,4 +86,21 @@ fn eight_members_of_xor_in_any_state() {
     rig.bond.remove_member(rig.now, &name(3)).unwrap();
     (0..8).for_each(|member| rig.link(member, true));
     assert_eq!(rig.table(), [0, 1, 2, 4, 5, 6, 7]);
+}
+
+#[test]
+fn eight_members_of_balance_rr_and_broadcast_in_any_state() {
+    for words in ["mode=0 packets_per_slave=7", "mode=3"] {
+        let mut rig = Rig::up(words, 8);
+        for up in (0..256_u32).map(|n| n ^ (n >> 1)) {
+            (0..8).for_each(|member| rig.link(member, up >> member & 1 == 1));
+            let expected: Vec<u16> = (0..8).filter(|member| up >> member & 1 == 1).collect();
+            assert_eq!(rig.senders(), expected, "{words}");
+            assert_eq!(rig.bond.carrier(), up != 0, "{words}");
+            let explained = rig.bond.explain(rig.now).members;
+            let sending =
+                explained.iter().filter(|(_, lines)| !lines[0].starts_with("sends nothing")).count();
+            assert_eq!(sending, expected.len(), "{words}");
+        }
+    }
 }

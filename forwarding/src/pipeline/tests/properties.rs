@@ -38,7 +38,18 @@ fn plan() -> impl Strategy<Value = TransmitPlan> {
         4 => device_id().prop_map(TransmitPlan::One),
         3 => (prop::sample::select(&HashPolicy::ALL), vec(device_id(), 0..4))
             .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table: table.into() }),
+        2 => (distinct_devices(), 0..4u32).prop_map(|(members, per_member)| TransmitPlan::RoundRobin {
+            members,
+            per_member,
+            turn: Arc::default(),
+        }),
+        2 => distinct_devices().prop_map(|members| TransmitPlan::All { members }),
     ]
+}
+
+fn distinct_devices() -> impl Strategy<Value = Arc<[DeviceId]>> {
+    let all: Vec<DeviceId> = (0..DEVICES + 1).map(DeviceId).collect();
+    prop::sample::subsequence(all, 0..5).prop_shuffle().prop_map(Arc::from)
 }
 
 fn admission() -> impl Strategy<Value = Admission> {
@@ -142,7 +153,29 @@ fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
     vec((device_id(), bytes(), tag(), header(), 0..3u16), 1..20)
 }
 
-/// The ports for which a flood of the frame would make a copy.
+/// How many copies a port's plan asks for.
+fn wanted(tables: &Tables, port: PortId) -> usize {
+    match tables.port(port).map(|port| &port.transmit) {
+        Some(TransmitPlan::All { members }) => members.len(),
+        _ => 1,
+    }
+}
+
+/// Where a frame leaves and how many copies do not, by the plans of the ports it is for: every copy is accounted for,
+/// and a port that sends nothing counts once.
+fn is_accounted_for(tables: &Tables, ports: &[PortId], egress: &Egress) -> Result<(), TestCaseError> {
+    let mut missing = 0;
+    for port in ports {
+        let by = |output: &&Output| tables.device(output.device).unwrap().port == *port;
+        let left = egress.outputs.iter().filter(by).count();
+        prop_assert!(left <= wanted(tables, *port));
+        missing += if left == 0 { 1 } else { wanted(tables, *port) - left };
+    }
+    prop_assert_eq!(egress.dropped.len(), missing);
+    Ok(())
+}
+
+/// The ports that a flood of the frame is for.
 fn candidates(tables: &Tables, ingress: &Ingress<'_>) -> Vec<PortId> {
     let own = tables.device(ingress.device).unwrap().port;
     let port = tables.port(own).unwrap();
@@ -197,13 +230,26 @@ proptest! {
             prop_assert!(!port.learning.locked || known == Some(entry.port) || entry.admission == Admission::Grace);
             prop_assert!(known == Some(entry.port) || entry.admission == Admission::Grace || full);
 
-            let mut left_by = BTreeSet::new();
+            let (mut left_by, mut devices) = (BTreeSet::new(), BTreeSet::new());
             for output in &egress.outputs {
                 prop_assert!(output.device != device);
                 let egress_port = tables.device(output.device).unwrap().port;
                 prop_assert!(egress_port != entry.port, "out of the ingress port");
-                prop_assert!(left_by.insert(egress_port), "twice out of one port");
+                prop_assert!(devices.insert(output.device), "twice out of one device");
+                let first = left_by.insert(egress_port);
                 let egress_port = tables.port(egress_port).unwrap();
+                let of_plan = match &egress_port.transmit {
+                    TransmitPlan::Drop(_) => false,
+                    TransmitPlan::One(device) => *device == output.device,
+                    TransmitPlan::Buckets { table: members, .. }
+                    | TransmitPlan::RoundRobin { members, .. }
+                    | TransmitPlan::All { members } => members.contains(&output.device),
+                };
+                prop_assert!(of_plan, "by a device that the plan does not name");
+                prop_assert!(
+                    first || matches!(egress_port.transmit, TransmitPlan::All { .. }),
+                    "twice out of one port"
+                );
                 prop_assert_eq!(egress_port.bridge, port.bridge);
                 prop_assert!(egress_port.vlan.contains(vlan), "out of the VLAN");
                 let placed = port.vlan.place(tag).unwrap();
@@ -213,12 +259,32 @@ proptest! {
             let target = fdb.lookup(vlan, parsed.dst, now).filter(|port| tables.port(*port).is_some());
             if target.is_none() {
                 let candidates = candidates(&tables, &ingress);
-                prop_assert_eq!(candidates.len(), egress.outputs.len() + egress.dropped.len());
+                is_accounted_for(&tables, &candidates, &egress)?;
                 prop_assert!(left_by.iter().all(|port| candidates.contains(port)));
             } else {
-                prop_assert_eq!((egress.outputs.len(), egress.dropped.len()), (1, 0));
-                prop_assert_eq!(left_by.first().copied(), target);
+                is_accounted_for(&tables, target.as_slice(), &egress)?;
+                prop_assert!(left_by.iter().eq(&target));
             }
+        }
+    }
+
+    /// Whatever else happens in between: the frames that a bond sends go by its members in turn.
+    #[test]
+    fn turns_are_those_of_linux(
+        members in prop::sample::subsequence(vec![DeviceId(1), DeviceId(2), DeviceId(3)], 1..4).prop_shuffle(),
+        per_member in 1..5u32,
+        traced in vec(any::<bool>(), 0..60),
+    ) {
+        let plan = TransmitPlan::RoundRobin { members: members.clone().into(), per_member, turn: Arc::default() };
+        let mut switch = Switch::with_bond(1, plan, [Admission::All; 2]);
+        switch.tables.devices.push(switch.tables.devices[1].clone());
+        let bytes = frame(host(2), host(1));
+        for (counter, traced) in traced.into_iter().enumerate() {
+            let expected = output(members[counter / per_member as usize % members.len()].0, None);
+            if traced {
+                prop_assert_eq!(trace(&switch.tables, NOW, &untagged(0, &bytes)).result, Ok(vec![expected]));
+            }
+            prop_assert_eq!(switch.send(&untagged(0, &bytes)), Ok(vec![expected]));
         }
     }
 
