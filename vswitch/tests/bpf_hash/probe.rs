@@ -1,0 +1,149 @@
+//! The probe program: compiled by clang, loaded, and run by the kernel on one frame at a time.
+
+use std::process::Command;
+
+use aya::programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions};
+use aya::{Ebpf, EbpfError};
+use forwarding::flow_hash::HashPolicy;
+use forwarding::vlan::VlanTag;
+
+/// The kernel runs programs on no shorter frames.
+pub(crate) const SHORTEST_FRAME: usize = 14;
+/// Octets of the kernel's `struct __sk_buff`, and then some.
+const CONTEXT_LEN: usize = 256;
+/// Where its five numbers for the program's own use are.
+const CONTROL_BLOCK: usize = 48;
+/// Runs per measurement.
+const REPEAT: u32 = 1_000_000;
+
+/// The way that a program takes through the hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// As the fast path does.
+    Linear,
+    /// As the fast path does with frames whose linear part is empty.
+    Nonlinear,
+}
+
+impl Program {
+    pub(crate) const ALL: [Self; 2] = [Self::Linear, Self::Nonlinear];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "probe",
+            Self::Nonlinear => "probe_nonlinear",
+        }
+    }
+}
+
+/// The loaded object.
+pub(crate) struct Probe(Ebpf);
+
+impl Probe {
+    /// Compiles and loads. `None`, after saying why, without clang or the right to load programs.
+    pub(crate) fn load() -> Option<Self> {
+        let Some(object) = compile() else {
+            skip("clang is not installed");
+            return None;
+        };
+        match load(&object) {
+            Ok(probe) => Some(Self(probe)),
+            Err(error) if is_permission(&error) => {
+                skip(&format!("may not load eBPF programs: {error}"));
+                None
+            }
+            Err(error) => panic!("the probe does not load: {error:?}"),
+        }
+    }
+
+    fn program(&self, name: &str) -> &SchedClassifier {
+        self.0.program(name).expect("the object has it").try_into().expect("a classifier")
+    }
+
+    /// The hash that the program gives a frame.
+    pub(crate) fn hash(
+        &self,
+        program: Program,
+        policy: HashPolicy,
+        bytes: &[u8],
+        tag: Option<VlanTag>,
+        inner: Option<VlanTag>,
+    ) -> u32 {
+        let mut context = [0; CONTEXT_LEN];
+        let arguments = context_of(policy, tag, inner);
+        let options = TestRunOptions {
+            data_in: Some(bytes),
+            ctx_in: Some(&arguments),
+            ctx_out: Some(&mut context),
+            ..Default::default()
+        };
+        self.program(program.name()).test_run(options).expect("the kernel runs it");
+        let result = &context[CONTROL_BLOCK + 12..CONTROL_BLOCK + 16];
+        u32::from_ne_bytes(result.try_into().expect("four octets"))
+    }
+
+    /// What one run takes, in ns; that of a program without a hash for `None`.
+    pub(crate) fn cost(&self, program: Option<Program>, policy: HashPolicy, bytes: &[u8]) -> u64 {
+        let arguments = context_of(policy, None, None);
+        let options = TestRunOptions {
+            data_in: Some(bytes),
+            ctx_in: Some(&arguments),
+            repeat: REPEAT,
+            ..Default::default()
+        };
+        let run = self.program(program.map_or("probe_nothing", Program::name)).test_run(options);
+        run.expect("the kernel runs it").duration.as_nanos() as u64
+    }
+}
+
+/// A `struct __sk_buff` with the arguments of the probe.
+fn context_of(policy: HashPolicy, tag: Option<VlanTag>, inner: Option<VlanTag>) -> [u8; CONTROL_BLOCK + 20] {
+    let tag = tag.map_or(0, |tag| 1 << 16 | u32::from(tag.tci));
+    let inner = inner.map_or(0, |inner| u32::from(inner.tpid) << 16 | u32::from(inner.tci));
+    let mut context = [0; CONTROL_BLOCK + 20];
+    for (at, argument) in [policy as u32, tag, inner].into_iter().enumerate() {
+        let at = CONTROL_BLOCK + at * 4;
+        context[at..at + 4].copy_from_slice(&argument.to_ne_bytes());
+    }
+    context
+}
+
+/// The object file; `None` without a clang.
+fn compile() -> Option<Vec<u8>> {
+    let headers = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bpf_hash/probe.bpf.c");
+    let flags = "-O2 -g -Wall -Wextra -Werror -target bpf -mcpu=v3 -idirafter";
+    let mut clangs = ["clang", "clang-14"].into_iter().filter_map(|clang| {
+        let mut command = Command::new(clang);
+        command.args(flags.split(' ')).args([&headers, "-c", source, "-o", "-"]).output().ok()
+    });
+    let output = clangs.next()?;
+    assert!(output.status.success(), "clang: {}", String::from_utf8_lossy(&output.stderr));
+    Some(output.stdout)
+}
+
+fn load(object: &[u8]) -> Result<Ebpf, EbpfError> {
+    let mut probe = Ebpf::load(object)?;
+    for (_, program) in probe.programs_mut() {
+        let program: &mut SchedClassifier = program.try_into()?;
+        program.load()?;
+    }
+    Ok(probe)
+}
+
+fn is_permission(error: &EbpfError) -> bool {
+    let EbpfError::ProgramError(ProgramError::LoadError { io_error, .. }) = error else { return false };
+    io_error.kind() == std::io::ErrorKind::PermissionDenied
+}
+
+/// Says aloud, past cargo's capture and in the file that `VSWITCH_SKIP_LOG` names, that the running test can't run.
+fn skip(reason: &str) {
+    use std::io::Write as _;
+
+    let line = format!("SKIP {}: {reason}\n", std::thread::current().name().unwrap_or("?"));
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(path) = std::env::var_os("VSWITCH_SKIP_LOG") {
+        let log = std::fs::File::options().create(true).append(true).open(path);
+        let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
+    }
+}
