@@ -43,15 +43,17 @@ static __always_inline bool vsw_keys_at_hand(void *data, void *data_end, __u32 t
     return protocol == VSW_PROTO_TCP || protocol == VSW_PROTO_UDP;
 }
 
-// vsw_hash with the linear part given.
-static __always_inline __u32 vsw_hash_linear(struct __sk_buff *skb, void *data, void *data_end, __u32 policy,
-                                             bool tagged, __u16 tci, __u32 inner)
+// vsw_hash, with or without a look at the frame's linear part.
+static __always_inline __u32 vsw_hash_from(bool linear, struct __sk_buff *skb, __u32 policy, bool tagged, __u16 tci,
+                                           __u32 inner)
 {
+    void *data = (void *)(long)skb->data;
+    void *data_end = (void *)(long)skb->data_end;
     struct vsw_ethernet *header = data, copy;
     struct vsw_keys keys;
     __u32 type, layer2;
 
-    if (data + VSW_ETHERNET_LEN > data_end) {
+    if (!linear || data + VSW_ETHERNET_LEN > data_end) {
         if (bpf_skb_load_bytes(skb, 0, &copy, sizeof(copy)))
             return 0;
         header = &copy;
@@ -64,7 +66,7 @@ static __always_inline __u32 vsw_hash_linear(struct __sk_buff *skb, void *data, 
     layer2 = header->dst[5] ^ header->src[5] ^ type;
     if (policy == VSW_HASH_LAYER2)
         return layer2;
-    if (vsw_keys_at_hand(data, data_end, type, &keys))
+    if (linear && vsw_keys_at_hand(data, data_end, type, &keys))
         return vsw_hash_of_keys(policy, layer2, &keys);
     if (policy == VSW_HASH_LAYER34 || policy == VSW_HASH_LAYER23)
         return vsw_hash_simple(skb, policy, layer2, type);
@@ -82,7 +84,7 @@ static __always_inline __u32 vsw_hash_linear(struct __sk_buff *skb, void *data, 
 //         if put in behind the addresses: forwarding::flow_hash::hash_with_inner.
 static __always_inline __u32 vsw_hash(struct __sk_buff *skb, __u32 policy, bool tagged, __u16 tci, __u32 inner)
 {
-    return vsw_hash_linear(skb, (void *)(long)skb->data, (void *)(long)skb->data_end, policy, tagged, tci, inner);
+    return vsw_hash_from(true, skb, policy, tagged, tci, inner);
 }
 
 #endif
