@@ -62,6 +62,24 @@ pub(crate) fn frame(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// A frame with this many headers that each make a walk go one transition further, and a packet.
+pub(crate) fn nested(random: &mut Random, depth: usize) -> Vec<u8> {
+    let (mut ethertype, mut packet) = packet(random, 2);
+    for _ in 0..depth {
+        let (gre, tag) =
+            ([vec![0; 2], number(ethertype)].concat(), [random.octets(2), number(ethertype)].concat());
+        let (outer, header) = match (ethertype, random.below(4)) {
+            (0x0800, 0 | 1) => (0x0800, ipv4_header(random, 4, false)),
+            (0x86dd, 0 | 1) => (0x0800, ipv4_header(random, 41, false)),
+            (_, 0 | 2) => (0x0800, [ipv4_header(random, 47, false), gre].concat()),
+            _ => (0x8100, tag),
+        };
+        ethertype = outer;
+        packet.splice(0..0, header);
+    }
+    [random.octets(12), number(ethertype), packet].concat()
+}
+
 /// A frame that may be cut off or have wrong octets.
 pub(crate) fn spoilt_frame(random: &mut Random) -> Vec<u8> {
     let mut bytes = frame(random);
@@ -82,16 +100,17 @@ pub(crate) fn spoilt_frame(random: &mut Random) -> Vec<u8> {
 /// IP protocols that the hashes tell apart.
 pub(crate) const PROTOCOLS: &[u8] = &[0, 1, 4, 6, 17, 33, 41, 43, 44, 47, 50, 51, 58, 60, 132, 136, 137];
 
-/// A header of an IP protocol some `padding` octets (rounded up to whole units of 8) behind an IPv6 header, and random
-/// octets behind that.
-pub(crate) fn far_header(random: &mut Random, padding: usize, protocol: u8) -> Vec<u8> {
+/// A header of an IP protocol behind IPv4, IPv6, and an extension header of so many units of 8 octets; and random octets
+/// behind that. The options of IPv4 move it by units of 4.
+pub(crate) fn far_header(random: &mut Random, units: usize, protocol: u8) -> Vec<u8> {
     let mut bytes = random.octets(12);
-    bytes.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, 4, 64]);
+    bytes.extend([0x08, 0x00]);
+    bytes.extend(ipv4_header(random, 41, true));
+    bytes.extend([0x60, 0, 0, 0, 0, 0, 60, 64]);
     bytes.extend(random.octets(32));
-    // Options of IPv4 move what follows by units of 4.
-    bytes.extend(ipv4_header(random, 60, padding % 2 == 0));
-    bytes.extend([protocol, (padding / 8) as u8]);
-    bytes.extend(random.octets(padding / 8 * 8 + 6 + 60));
+    bytes.extend([protocol, (units - 1) as u8]);
+    bytes.extend(random.octets(units * 8 - 2));
+    bytes.extend(if protocol == 47 { gre(random, 1) } else { random.octets(60) });
     bytes
 }
 

@@ -1,8 +1,9 @@
 //! The probe program: compiled by clang, loaded, and run by the kernel on one frame at a time.
 
+use std::io::{self, Write as _};
 use std::process::Command;
 
-use aya::programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions};
+use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfError};
 use forwarding::flow_hash::HashPolicy;
 use forwarding::vlan::VlanTag;
@@ -44,18 +45,7 @@ pub(crate) struct Probe(Ebpf);
 impl Probe {
     /// Compiles and loads. `None`, after saying why, without clang or the right to load programs.
     pub(crate) fn load() -> Option<Self> {
-        let Some(object) = compile() else {
-            skip("clang is not installed");
-            return None;
-        };
-        match load(&object) {
-            Ok(probe) => Some(Self(probe)),
-            Err(error) if is_permission(&error) => {
-                skip(&format!("may not load eBPF programs: {error}"));
-                None
-            }
-            Err(error) => panic!("the probe does not load: {error:?}"),
-        }
+        load(&compiled("probe.bpf.c")?).map(Self)
     }
 
     fn program(&self, name: &str) -> &SchedClassifier {
@@ -117,41 +107,57 @@ fn context_of(
     context
 }
 
-/// The object file; `None` without a clang.
-fn compile() -> Option<Vec<u8>> {
+/// The object file of a program in this directory. `None`, after saying why, without a clang.
+pub(crate) fn compiled(name: &str) -> Option<Vec<u8>> {
     let headers = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bpf_hash/probe.bpf.c");
+    let source = format!("{}/tests/bpf_hash/{name}", env!("CARGO_MANIFEST_DIR"));
     let flags = "-O2 -g -Wall -Wextra -Werror -target bpf -mcpu=v3 -idirafter";
-    let mut clangs = ["clang", "clang-14"].into_iter().filter_map(|clang| {
+    let output = ["clang", "clang-14"].into_iter().find_map(|clang| {
         let mut command = Command::new(clang);
-        command.args(flags.split(' ')).args([&headers, "-c", source, "-o", "-"]).output().ok()
+        command.args(flags.split(' ')).args([&headers, "-c", &source, "-o", "-"]).output().ok()
     });
-    let output = clangs.next()?;
+    let Some(output) = output else {
+        skip("clang is not installed");
+        return None;
+    };
     assert!(output.status.success(), "clang: {}", String::from_utf8_lossy(&output.stderr));
     Some(output.stdout)
 }
 
-fn load(object: &[u8]) -> Result<Ebpf, EbpfError> {
-    let mut probe = Ebpf::load(object)?;
-    for (_, program) in probe.programs_mut() {
+/// Loads an object and its programs. `None`, after saying why, without the right to.
+pub(crate) fn load(object: &[u8]) -> Option<Ebpf> {
+    match try_load(object) {
+        Ok(object) => Some(object),
+        Err(error) if is_permission(&error) => {
+            skip(&format!("may not load eBPF programs: {error}"));
+            None
+        }
+        Err(error) => panic!("the programs don't load: {error:?}"),
+    }
+}
+
+fn try_load(object: &[u8]) -> Result<Ebpf, EbpfError> {
+    let mut object = Ebpf::load(object)?;
+    for (_, program) in object.programs_mut() {
         let program: &mut SchedClassifier = program.try_into()?;
         program.load()?;
     }
-    Ok(probe)
+    Ok(object)
 }
 
 /// The right is lacking, that is. What the verifier refuses is another error (EACCES), which has the same kind.
 fn is_permission(error: &EbpfError) -> bool {
-    let EbpfError::ProgramError(ProgramError::LoadError { io_error, .. }) = error else { return false };
-    io_error.raw_os_error() == Some(libc::EPERM)
+    let error: &dyn std::error::Error = error;
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|e| e.raw_os_error() == Some(libc::EPERM))
 }
 
 /// Says aloud, past cargo's capture and in the file that `VSWITCH_SKIP_LOG` names, that the running test can't run.
-fn skip(reason: &str) {
-    use std::io::Write as _;
-
+pub(crate) fn skip(reason: &str) {
     let line = format!("SKIP {}: {reason}\n", std::thread::current().name().unwrap_or("?"));
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let _ = io::stderr().write_all(line.as_bytes());
     if let Some(path) = std::env::var_os("VSWITCH_SKIP_LOG") {
         let log = std::fs::File::options().create(true).append(true).open(path);
         let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
