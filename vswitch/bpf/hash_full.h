@@ -54,7 +54,7 @@ static __always_inline enum vsw_next vsw_walk_tipc(struct __sk_buff *skb, struct
 static __always_inline enum vsw_next vsw_walk_protocol(struct __sk_buff *skb, struct vsw_walk *walk)
 {
     __u8 protocol = walk->next;
-    __u8 extension[8];
+    __u8 extension[2];
 
     walk->keys.ports = vsw_ports(skb, walk->limit, walk->at, protocol);
     switch (protocol) {
@@ -71,11 +71,12 @@ static __always_inline enum vsw_next vsw_walk_protocol(struct __sk_buff *skb, st
     case 60:
         if (!walk->ipv6)
             return VSW_END;
-        if (!vsw_read(skb, walk->limit, walk->at, extension, 2))
+        if (!vsw_read(skb, walk->limit, walk->at, extension, sizeof(extension)))
             return VSW_NONE;
         walk->at += (extension[1] + 1) * 8;
         walk->next = extension[0];
         walk->is_protocol = true;
+        walk->keys.ports = vsw_ports(skb, walk->limit, walk->at, extension[0]);
         return VSW_GO_ON;
     case 44:
         return walk->ipv6 ? vsw_walk_last(skb, walk, 8) : VSW_END;
