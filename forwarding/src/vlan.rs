@@ -47,6 +47,11 @@ impl VlanSet {
         vlan <= MAX_VLAN && self.0[usize::from(vlan >> 6)] >> (vlan & 63) & 1 == 1
     }
 
+    /// The bitmap: VLAN `v` is bit `v % 64` of word `v / 64`.
+    pub fn words(&self) -> &[u64; 64] {
+        &self.0
+    }
+
     /// The members in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         (0..=MAX_VLAN).filter(|vlan| self.contains(*vlan))

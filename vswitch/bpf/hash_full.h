@@ -56,7 +56,7 @@ static __always_inline enum vsw_next vsw_walk_protocol(struct __sk_buff *skb, st
     __u8 protocol = walk->next;
     __u8 extension[2];
 
-    walk->keys.ports = vsw_ports(skb, walk->limit, walk->at, protocol);
+    walk->keys.ports = vsw_hash_ports(skb, walk->limit, walk->at, protocol);
     switch (protocol) {
     case 4:
         return vsw_packet(walk, VSW_TYPE_IPV4);
@@ -76,7 +76,7 @@ static __always_inline enum vsw_next vsw_walk_protocol(struct __sk_buff *skb, st
         walk->at += (extension[1] + 1) * 8;
         walk->next = extension[0];
         walk->is_protocol = true;
-        walk->keys.ports = vsw_ports(skb, walk->limit, walk->at, extension[0]);
+        walk->keys.ports = vsw_hash_ports(skb, walk->limit, walk->at, extension[0]);
         return VSW_GO_ON;
     case 44:
         return walk->ipv6 ? vsw_walk_last(skb, walk, 8) : VSW_END;

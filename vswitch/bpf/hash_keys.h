@@ -111,7 +111,7 @@ static __always_inline __u32 vsw_ipv6_addresses(const struct vsw_ipv6 *header)
 
 // The four octets in the place of ports: real ports (TCP, UDP, DCCP, SCTP, UDP-Lite) or the SPI of IPsec (ESP, AH); 0
 // for other protocols and for a cut-off header. `at` is where layer 4 begins.
-static __always_inline __u32 vsw_ports(struct __sk_buff *skb, __u32 limit, __u32 at, int protocol)
+static __always_inline __u32 vsw_hash_ports(struct __sk_buff *skb, __u32 limit, __u32 at, int protocol)
 {
     __u32 ports;
 

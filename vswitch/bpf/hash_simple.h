@@ -70,7 +70,7 @@ __noinline __u32 vsw_hash_simple(struct __sk_buff *skb, __u32 policy, __u32 laye
         }
     }
     keys.addresses = packet.addresses;
-    keys.ports = vsw_ports(skb, VSW_WHOLE_FRAME, packet.l4_offset, packet.protocol);
+    keys.ports = vsw_hash_ports(skb, VSW_WHOLE_FRAME, packet.l4_offset, packet.protocol);
     return vsw_hash_of_keys(policy, layer2, &keys);
 }
 

@@ -23,6 +23,7 @@ pub mod counters;
 pub mod datapath;
 pub mod device;
 pub mod events;
+pub mod fastpath;
 pub mod metrics;
 pub mod model;
 pub mod neighbours;

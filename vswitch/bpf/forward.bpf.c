@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// The kernel's executor of the tables: forwards a frame whose source and destination are known, and leaves every other one
+// to the daemon. Each frame is decided here once; one that is left to the daemon goes to a TAP of its, marked with the
+// device it came from, and nowhere else. Nothing is passed on to the host's own stack.
+//
+// The order of questions is that of forwarding/src/pipeline.rs. Where that one drops a frame, learns, floods, or tells the
+// control thread, this one leaves the frame to it.
+
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/if_packet.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "fdb.h"
+#include "hash.h"
+#include "layout.h"
+#include "maps.h"
+#include "vlan.h"
+
+#define ETH_HEADER 14
+#define TAG_OCTETS 4
+#define MAX_TAGS 4
+#define TYPE_IPV4 0x0800
+#define TYPE_ARP 0x0806
+#define TYPE_RARP 0x8035
+#define TYPE_IPV6 0x86dd
+#define PROTOCOL_IGMP 2
+#define PROTOCOL_ICMPV6 58
+#define HASH_OFFLOAD 6
+#define HASH_LAYER34 1
+// What is looked at directly: addresses, four tags, an IPv6 header and the first octet behind it.
+#define HEADERS 80
+#define MAX_COPIES 64
+
+// Set by tests, which can't see where a frame is redirected to: the verdict is written into the frame's control block.
+const volatile __u8 vsw_show_verdict = 0;
+
+// A frame on its way, and what was decided about it. The steps below are functions that the kernel verifies one by one;
+// this is what they share.
+struct frame {
+	__u64 dst; // addresses as numbers, in the upper 48 bits; the lower 16 are zero
+	__u64 src;
+	__u64 known; // the source's FDB entry
+	__u64 fdb_buckets; // where that is
+	__u32 length; // octets of layer 3
+	__u32 hash;
+	struct tag tag; // the outer one, as skb metadata
+	struct placed placed;
+	struct tag outer; // with which it leaves
+	struct tag inner;
+	__u16 type; // behind all tags
+	__u16 l3;   // where layer 3 begins
+	__u16 customer; // VLAN of the first tag in the octets, 0: none
+	__u16 port; // where it came in
+	__u16 bridge;
+	__u16 fdb;
+	__u16 tick;
+	__u16 to; // port by which it leaves
+	__u16 device; // and device
+	__u16 table; // of devices, if copies leave by several
+	__u16 copies; // beyond 1: how many
+	__u8 protocol;
+	bool resolves; // ARP, RARP or neighbour discovery
+};
+
+static __always_inline void count_miss(__u32 reason)
+{
+	__u64 *count = bpf_map_lookup_elem(&vsw_misses, &reason);
+
+	if (count)
+		*count += 1;
+}
+
+static __always_inline struct vsw_device *device_of(__u32 copy, __u16 device)
+{
+	__u32 number = copy * VSW_MAX_DEVICES + device;
+
+	return device < VSW_MAX_DEVICES ? bpf_map_lookup_elem(&vsw_devices, &number) : NULL;
+}
+
+static __always_inline struct vsw_port *port_of(__u32 copy, __u16 port)
+{
+	__u32 number = copy * VSW_MAX_PORTS + port;
+
+	return port < VSW_MAX_PORTS ? bpf_map_lookup_elem(&vsw_ports, &number) : NULL;
+}
+
+static __always_inline struct vsw_bridge *bridge_of(__u32 copy, __u16 bridge)
+{
+	__u32 number = copy * VSW_MAX_BRIDGES + bridge;
+
+	return bridge < VSW_MAX_BRIDGES ? bpf_map_lookup_elem(&vsw_bridges, &number) : NULL;
+}
+
+// The number of the device with an interface index; VSW_MAX_DEVICES: none.
+static __always_inline __u32 find_device(__u32 copy, __u32 ifindex)
+{
+	__u32 number = copy * VSW_INDEX_BUCKETS + (ifindex & (VSW_INDEX_BUCKETS - 1));
+	struct vsw_index_bucket *bucket = bpf_map_lookup_elem(&vsw_index, &number);
+
+	if (!bucket)
+		return VSW_MAX_DEVICES;
+#pragma unroll
+	for (int way = 0; way < VSW_INDEX_WAYS; way++) {
+		if (bucket->ways[way].ifindex == ifindex)
+			return bucket->ways[way].device;
+		if (!bucket->ways[way].ifindex)
+			break;
+	}
+	return VSW_MAX_DEVICES;
+}
+
+// Takes an outer tag that is in the octets out of them, so that it is metadata as everywhere else. (Only what the host
+// sends on its internal port may come so.)
+static __always_inline int lift_tag(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__be16 *words = data + 12;
+	__u16 tpid, tci;
+
+	if (skb->vlan_present || data + ETH_HEADER + TAG_OCTETS > end)
+		return 0;
+	tpid = bpf_ntohs(words[0]);
+	if (!is_tpid(tpid))
+		return 0;
+	tci = bpf_ntohs(words[1]);
+	// A tag within becomes metadata in its place, and goes back into the octets when the outer one is put on.
+	if (bpf_skb_vlan_pop(skb))
+		return -1;
+	return bpf_skb_vlan_push(skb, bpf_htons(tpid), tci) ? -1 : 0;
+}
+
+// Reads what a switch must understand: VSW_MISS_COUNT, or why not.
+__noinline int vsw_parse(struct __sk_buff *skb, struct frame *frame)
+{
+	void *data, *end;
+	__u32 at = 12, tags;
+
+	if (!frame || lift_tag(skb))
+		return VSW_MISS_MALFORMED;
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	if (data + HEADERS > end && skb->len > end - data) {
+		if (bpf_skb_pull_data(skb, skb->len < HEADERS ? skb->len : HEADERS))
+			return VSW_MISS_MALFORMED;
+		data = (void *)(long)skb->data;
+		end = (void *)(long)skb->data_end;
+	}
+	if (data + ETH_HEADER > end)
+		return VSW_MISS_MALFORMED;
+	frame->dst = bpf_be64_to_cpu(*(__be64 *)data) & ~0xffffULL;
+	frame->src = bpf_be64_to_cpu(*(__be64 *)(data + 6)) & ~0xffffULL;
+	frame->type = bpf_ntohs(*(__be16 *)(data + 12));
+	if (skb->vlan_present) {
+		frame->tag.tpid = bpf_ntohs(skb->vlan_proto);
+		frame->tag.tci = skb->vlan_tci;
+	}
+	tags = frame->tag.tpid ? 1 : 0;
+#pragma unroll
+	for (int i = 0; i < MAX_TAGS + 1; i++) {
+		if (!is_tpid(frame->type))
+			break;
+		if (++tags > MAX_TAGS || data + at + 2 + TAG_OCTETS > end)
+			return VSW_MISS_MALFORMED;
+		if (i == 0)
+			frame->customer = bpf_ntohs(*(__be16 *)(data + at + 2)) & 0x0fff;
+		at += TAG_OCTETS;
+		frame->type = bpf_ntohs(*(__be16 *)(data + at));
+	}
+	at += 2;
+	frame->l3 = at;
+	frame->length = skb->len - at;
+	frame->resolves = frame->type == TYPE_ARP || frame->type == TYPE_RARP;
+	if (frame->type == TYPE_IPV4) {
+		if (data + at + 10 <= end)
+			frame->protocol = *(__u8 *)(data + at + 9);
+	} else if (frame->type == TYPE_IPV6 && data + at + 41 <= end) {
+		frame->protocol = *(__u8 *)(data + at + 6);
+		if (frame->protocol == PROTOCOL_ICMPV6) {
+			__u8 kind = *(__u8 *)(data + at + 40);
+
+			// Solicitations and advertisements of routers and neighbours, redirects.
+			frame->resolves = kind >= 133 && kind <= 137;
+		}
+	}
+	if (frame->dst >> 56 & 1)
+		return VSW_MISS_GROUP;
+	if (frame->src >> 56 & 1 || !frame->src)
+		return VSW_MISS_MALFORMED;
+	return frame->resolves ? VSW_MISS_RESOLUTION : VSW_MISS_COUNT;
+}
+
+// Into which VLAN the port takes the frame.
+__noinline int vsw_place(__u32 copy, struct frame *frame)
+{
+	struct vsw_port *port;
+
+	if (!frame)
+		return VSW_MISS_ERROR;
+	port = port_of(copy, frame->port);
+	if (!port || !port->used || port->flags & VSW_PORT_NO_ROOM)
+		return VSW_MISS_NO_ROOM;
+	frame->bridge = port->bridge;
+	return vlan_place(copy, port, frame->tag, &frame->placed) ? VSW_MISS_COUNT : VSW_MISS_VLAN;
+}
+
+// Whether its source is known to be where it came in, and behind which port its destination is.
+__noinline int vsw_look_up(__u32 copy, struct frame *frame)
+{
+	struct vsw_bridge *bridge;
+	struct fdb_place place;
+	__u64 key, value;
+
+	if (!frame)
+		return VSW_MISS_ERROR;
+	bridge = bridge_of(copy, frame->bridge);
+	if (!bridge || !bridge->used)
+		return VSW_MISS_NO_ROOM;
+	frame->fdb = bridge->fdb;
+	frame->tick = fdb_tick();
+	key = frame->src | frame->placed.vlan;
+	place = fdb_place(bridge, key);
+	value = vsw_fdb_find(bridge->fdb, key, place.first, place.second, place.tag);
+	if (!value || (__u16)value != frame->port || !fdb_is_live(bridge, value, frame->tick))
+		return VSW_MISS_SOURCE;
+	frame->known = value;
+	frame->fdb_buckets = (__u64)place.second << 32 | place.first;
+	key = frame->dst | frame->placed.vlan;
+	place = fdb_place(bridge, key);
+	value = vsw_fdb_find(bridge->fdb, key, place.first, place.second, place.tag);
+	if (!value || !fdb_is_live(bridge, value, frame->tick))
+		return VSW_MISS_DESTINATION;
+	frame->to = value;
+	return frame->to == frame->port ? VSW_MISS_SAME_PORT : VSW_MISS_COUNT;
+}
+
+// With which tags it leaves.
+__noinline int vsw_tag(__u32 copy, struct frame *frame)
+{
+	struct vsw_port *port;
+
+	if (!frame)
+		return VSW_MISS_ERROR;
+	port = port_of(copy, frame->to);
+	if (!port || !port->used || port->bridge != frame->bridge || port->flags & VSW_PORT_NO_ROOM)
+		return VSW_MISS_NO_ROOM;
+	if (!vlan_contains(copy, port, frame->placed.vlan))
+		return VSW_MISS_VLAN;
+	if (port->vlan_mode == VSW_VLAN_TUNNEL && port->cvlans != VSW_EVERY_VLAN) {
+		__u16 customer = frame->placed.inner.tpid ? vid(frame->placed.inner) : frame->customer;
+
+		if (!vlan_set_has(copy, port->cvlans, customer))
+			return VSW_MISS_VLAN;
+	}
+	vlan_egress(port, &frame->placed, &frame->outer, &frame->inner);
+	return VSW_MISS_COUNT;
+}
+
+// The device in a bucket; VSW_MAX_DEVICES: there is none.
+static __always_inline __u32 member_of(__u32 copy, __u16 table, __u32 bucket)
+{
+	__u32 key = copy * VSW_MAX_BUCKET_TABLES + table;
+	struct vsw_bucket_table *buckets;
+
+	if (table >= VSW_MAX_BUCKET_TABLES)
+		return VSW_MAX_DEVICES;
+	buckets = bpf_map_lookup_elem(&vsw_buckets, &key);
+	return buckets ? buckets->devices[bucket & (VSW_MAX_BUCKETS - 1)] : VSW_MAX_DEVICES;
+}
+
+// Whose turn it is.
+static __always_inline __u32 take_turn(__u32 port, __u32 per_member)
+{
+	__u32 *turns = bpf_map_lookup_elem(&vsw_turns, &port);
+
+	if (!turns)
+		return 0;
+	return per_member ? (*turns)++ / per_member : bpf_get_prandom_u32();
+}
+
+// By which device it leaves.
+__noinline int vsw_pick(struct __sk_buff *skb, __u32 copy, struct frame *frame)
+{
+	struct vsw_port *port;
+	__u32 bucket = 0, policy, inner;
+
+	if (!frame)
+		return VSW_MISS_ERROR;
+	port = port_of(copy, frame->to);
+	if (!port)
+		return VSW_MISS_PLAN;
+	if (port->plan == VSW_PLAN_ONE) {
+		frame->device = port->device;
+		return VSW_MISS_COUNT;
+	}
+	if (port->plan == VSW_PLAN_DROP || !port->buckets)
+		return VSW_MISS_PLAN;
+	if (port->plan == VSW_PLAN_BUCKETS) {
+		policy = port->hash;
+		if (policy == HASH_OFFLOAD) {
+			policy = HASH_LAYER34;
+			frame->hash = skb->hash;
+		}
+		inner = frame->inner.tpid ? (__u32)frame->inner.tpid << 16 | frame->inner.tci : 0;
+		if (!frame->hash)
+			frame->hash = vsw_hash(skb, policy, frame->outer.tpid != 0, frame->outer.tci, inner);
+		bucket = frame->hash % port->buckets;
+	} else if (port->plan == VSW_PLAN_ROUND_ROBIN) {
+		if (frame->type == TYPE_IPV4 && frame->protocol == PROTOCOL_IGMP)
+			return VSW_MISS_PLAN;
+		bucket = take_turn(frame->to, port->per_member) % port->buckets;
+	} else {
+		frame->table = port->table;
+		frame->copies = port->buckets;
+	}
+	frame->device = member_of(copy, port->table, bucket);
+	return VSW_MISS_COUNT;
+}
+
+// Whether it can leave by a device.
+static __always_inline int fits(struct __sk_buff *skb, __u32 copy, __u32 number, const struct frame *frame)
+{
+	struct vsw_device *device = device_of(copy, number);
+	__u32 mtu = 0;
+
+	if (!device || !device->ifindex || device->port != frame->to)
+		return VSW_MISS_PLAN;
+	if (frame->length <= device->mtu)
+		return VSW_MISS_COUNT;
+	if (skb->gso_size && !bpf_check_mtu(skb, device->ifindex, &mtu, 0, BPF_MTU_CHK_SEGS))
+		return VSW_MISS_COUNT;
+	return VSW_MISS_MTU;
+}
+
+// Whether copies of it can leave by all members but the first.
+__noinline int vsw_check_copies(struct __sk_buff *skb, __u32 copy, struct frame *frame)
+{
+	if (!frame || frame->copies > MAX_COPIES)
+		return VSW_MISS_PLAN;
+	for (__u32 i = 1; i < MAX_COPIES && i < frame->copies; i++) {
+		int miss = fits(skb, copy, member_of(copy, frame->table, i), frame);
+
+		if (miss != VSW_MISS_COUNT)
+			return miss;
+	}
+	return VSW_MISS_COUNT;
+}
+
+static __always_inline void count_rx(__u32 device, __u64 bytes)
+{
+	struct vsw_device_stats *stats = bpf_map_lookup_elem(&vsw_device_stats, &device);
+
+	if (stats) {
+		stats->rx_frames += 1;
+		stats->rx_bytes += bytes;
+	}
+}
+
+static __always_inline void count_tx(__u32 device, __u64 bytes)
+{
+	struct vsw_device_stats *stats = bpf_map_lookup_elem(&vsw_device_stats, &device);
+
+	if (stats) {
+		stats->tx_frames += 1;
+		stats->tx_bytes += bytes;
+	}
+}
+
+// Sends copies by all members but the first.
+__noinline int vsw_send_copies(struct __sk_buff *skb, __u32 copy, struct frame *frame)
+{
+	if (!frame)
+		return 0;
+	for (__u32 i = 1; i < MAX_COPIES && i < frame->copies; i++) {
+		__u32 number = member_of(copy, frame->table, i);
+		struct vsw_device *device = device_of(copy, number);
+
+		if (device && !bpf_clone_redirect(skb, device->ifindex, 0))
+			count_tx(number, skb->len + (frame->outer.tpid ? TAG_OCTETS : 0));
+	}
+	return 0;
+}
+
+// Notes that the source was seen, once a second, and counts the frame by its VLAN, if that is wanted.
+__noinline int vsw_note(__u32 copy, struct frame *frame, __u32 bytes)
+{
+	struct vsw_vlan_stats *stats;
+	struct vsw_bridge *bridge;
+	__u32 key;
+
+	if (!frame)
+		return 0;
+	if (!(frame->known & FDB_STATIC) && fdb_age(frame->known, frame->tick))
+		vsw_fdb_refresh(frame->fdb, frame->src | frame->placed.vlan, frame->fdb_buckets, frame->known,
+				fdb_refreshed(frame->known, frame->tick));
+	bridge = bridge_of(copy, frame->bridge);
+	if (!bridge || !(bridge->flags & VSW_BRIDGE_COUNT_VLANS))
+		return 0;
+	key = (__u32)frame->bridge << 16 | frame->placed.vlan;
+	stats = bpf_map_lookup_elem(&vsw_vlan_stats, &key);
+	if (stats) {
+		stats->frames += 1;
+		stats->bytes += bytes;
+	} else {
+		struct vsw_vlan_stats first = { .frames = 1, .bytes = bytes };
+
+		bpf_map_update_elem(&vsw_vlan_stats, &key, &first, BPF_NOEXIST);
+	}
+	return 0;
+}
+
+// Puts the tags on with which it leaves.
+static __always_inline int retag(struct __sk_buff *skb, const struct frame *frame)
+{
+	struct tag from = frame->tag, to = frame->outer;
+
+	if (frame->inner.tpid)
+		return bpf_skb_vlan_push(skb, bpf_htons(to.tpid), to.tci);
+	if (from.tpid == to.tpid && from.tci == to.tci)
+		return 0;
+	if (from.tpid && bpf_skb_vlan_pop(skb))
+		return -1;
+	return to.tpid ? bpf_skb_vlan_push(skb, bpf_htons(to.tpid), to.tci) : 0;
+}
+
+// Sends by a device. The frame is as it is to leave.
+static __always_inline int send(struct __sk_buff *skb, bool ingress, const struct vsw_device *to, __u64 dst)
+{
+	if (to->flags & VSW_DEVICE_INTERNAL)
+		return bpf_redirect(to->ifindex, BPF_F_INGRESS);
+	if (ingress && to->peer_mac && to->peer_mac == dst >> 16) {
+		// It was received as somebody else's; where it goes it is for the receiver.
+		bpf_skb_change_type(skb, PACKET_HOST);
+		return bpf_redirect_peer(to->ifindex, 0);
+	}
+	return bpf_redirect(to->ifindex, 0);
+}
+
+// Tells a test what was decided, and how the frame is.
+static __always_inline void show(struct __sk_buff *skb, const struct frame *frame, __u32 miss)
+{
+	skb->cb[0] = miss << 16 | frame->device;
+	skb->cb[1] = (__u32)frame->to << 16 | frame->placed.vlan;
+	skb->cb[2] = skb->vlan_present ? (__u32)bpf_ntohs(skb->vlan_proto) << 16 | skb->vlan_tci : 0;
+	skb->cb[3] = frame->hash;
+}
+
+// Hands the frame to the daemon, marked with the device it came from.
+static __always_inline int punt(struct __sk_buff *skb, const struct vsw_device *device)
+{
+	// What the host sends on its internal port is on its way to the daemon already.
+	if (device->flags & VSW_DEVICE_INTERNAL)
+		return TC_ACT_OK;
+	if (!device->punt_ifindex || bpf_skb_vlan_push(skb, bpf_htons(TPID_8021AD), device->punt_tci)) {
+		count_miss(VSW_MISS_ERROR);
+		return TC_ACT_SHOT;
+	}
+	return bpf_redirect(device->punt_ifindex, 0);
+}
+
+// Everything that is decided before the frame is touched: VSW_MISS_COUNT, or why it is left to the daemon.
+static __always_inline int decide(struct __sk_buff *skb, __u32 copy, struct frame *frame)
+{
+	int miss = vsw_parse(skb, frame);
+
+	if (miss == VSW_MISS_COUNT)
+		miss = vsw_place(copy, frame);
+	if (miss == VSW_MISS_COUNT)
+		miss = vsw_look_up(copy, frame);
+	if (miss == VSW_MISS_COUNT)
+		miss = vsw_tag(copy, frame);
+	if (miss == VSW_MISS_COUNT)
+		miss = vsw_pick(skb, copy, frame);
+	if (miss == VSW_MISS_COUNT)
+		miss = fits(skb, copy, frame->device, frame);
+	if (miss == VSW_MISS_COUNT && frame->copies)
+		miss = vsw_check_copies(skb, copy, frame);
+	return miss;
+}
+
+SEC("classifier")
+int vsw_forward(struct __sk_buff *skb)
+{
+	__u32 zero = 0, copy, number, bytes;
+	volatile struct vsw_control *control = bpf_map_lookup_elem(&vsw_control, &zero);
+	struct vsw_device *device, *to;
+	struct frame frame = {};
+	volatile __u64 *seq;
+	__u64 began;
+	int miss;
+
+	if (!control)
+		return TC_ACT_SHOT;
+	copy = control->active & 1;
+	seq = &control->seq[copy];
+	began = *seq;
+	number = find_device(copy, skb->ifindex);
+	device = number < VSW_MAX_DEVICES ? device_of(copy, number) : NULL;
+	if (!device || device->ifindex != skb->ifindex) {
+		count_miss(VSW_MISS_NO_DEVICE);
+		return TC_ACT_SHOT;
+	}
+	frame.port = device->port;
+	miss = device->admission > VSW_ADMIT_ALL_BUT_REFLECTED ? VSW_MISS_ADMISSION : decide(skb, copy, &frame);
+	to = device_of(copy, frame.device);
+	if (*seq != began || !to)
+		miss = VSW_MISS_TABLES;
+	if (miss != VSW_MISS_COUNT) {
+		if (vsw_show_verdict)
+			show(skb, &frame, miss);
+		count_miss(miss);
+		return punt(skb, device);
+	}
+
+	bytes = skb->len;
+	vsw_note(copy, &frame, bytes);
+	count_rx(number, bytes);
+	if (retag(skb, &frame)) {
+		count_miss(VSW_MISS_ERROR);
+		return TC_ACT_SHOT;
+	}
+	if (vsw_show_verdict)
+		show(skb, &frame, miss);
+	if (frame.copies > 1)
+		vsw_send_copies(skb, copy, &frame);
+	count_tx(frame.device, skb->len + (frame.outer.tpid ? TAG_OCTETS : 0));
+	return send(skb, !(device->flags & VSW_DEVICE_INTERNAL), to, frame.dst);
+}
+
+char _license[] SEC("license") = "Dual MIT/GPL";

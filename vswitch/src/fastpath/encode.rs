@@ -1,0 +1,268 @@
+//! The tables as the BPF program reads them: flat, of fixed sizes. A pure function; what does not fit is left out in such
+//! a way that the program leaves its frames to the daemon, and is reported.
+
+use std::collections::HashMap;
+
+use forwarding::ids::DeviceId;
+use forwarding::tables::{PortEntry, Tables, TransmitPlan};
+use forwarding::vlan::{VlanPolicy, VlanSet};
+
+use super::layout::{
+    self, Bridge, BucketTable, Device, INDEX_BUCKETS, INDEX_WAYS, IndexBucket, MAX_BRIDGES, MAX_BUCKET_TABLES,
+    MAX_BUCKETS, MAX_COPIES, MAX_DEVICES, MAX_PORTS, MAX_VLAN_SETS, Name, Port, bridge_flags, device_flags,
+    plan, port_flags, vlan_mode,
+};
+
+/// What the tables don't say about a device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceFacts {
+    /// Its name.
+    pub name: String,
+    /// Its interface index.
+    pub ifindex: u32,
+    /// [`device_flags`].
+    pub flags: u8,
+    /// Where its frames go that the daemon decides about.
+    pub punt_ifindex: u32,
+    /// How they are marked.
+    pub punt_tci: u16,
+    /// Address of a veth's other end in another network namespace, as a number; 0: none.
+    pub peer_mac: u64,
+}
+
+/// What the tables don't say about a port.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PortFacts {
+    /// Its name.
+    pub name: String,
+    /// It is a bond.
+    pub is_bond: bool,
+}
+
+/// What the tables don't say about a bridge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BridgeFacts {
+    /// Its name.
+    pub name: String,
+    /// Number of its FDB; `None` if that is not in a map.
+    pub fdb: Option<u16>,
+}
+
+/// What the tables don't say; indexed like them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Of devices.
+    pub devices: Vec<Option<DeviceFacts>>,
+    /// Of ports.
+    pub ports: Vec<Option<PortFacts>>,
+    /// Of bridges.
+    pub bridges: Vec<Option<BridgeFacts>>,
+}
+
+/// Flat tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Image {
+    /// Indexed by device number.
+    pub devices: Vec<Device>,
+    /// Indexed by port number.
+    pub ports: Vec<Port>,
+    /// Indexed by bridge number.
+    pub bridges: Vec<Bridge>,
+    /// Different sets of VLANs.
+    pub vlan_sets: Vec<layout::VlanSet>,
+    /// Tables of members.
+    pub tables: Vec<BucketTable>,
+    /// From interface index to device: the buckets that hold any.
+    pub index: Vec<IndexBucket>,
+    /// Names of ports, bridges and devices that did not fit.
+    pub left_out: Vec<String>,
+}
+
+/// Makes flat tables.
+pub fn encode(tables: &Tables, facts: &Facts) -> Image {
+    let mut image = Image { index: vec![IndexBucket::default(); INDEX_BUCKETS], ..Image::default() };
+    let mut sets = HashMap::new();
+    for (number, bridge) in tables.bridges.iter().enumerate() {
+        let facts = facts.bridges.get(number).and_then(Option::as_ref);
+        let encoded = bridge.as_ref().zip(facts).and_then(|(bridge, facts)| {
+            let fdb = facts.fdb.filter(|_| number < MAX_BRIDGES);
+            if fdb.is_none() {
+                image.left_out.push(facts.name.clone());
+            }
+            let (config, layout) = (bridge.fdb.config(), bridge.fdb.layout());
+            Some(Bridge {
+                secret: layout.secret,
+                fdb_buckets: layout.buckets,
+                fdb: fdb?,
+                ageing: config.ageing,
+                used: 1,
+                flags: if bridge.vlan_counters.is_some() { bridge_flags::COUNT_VLANS } else { 0 },
+                seed: config.seed,
+                name: Name::new(&facts.name),
+                capacity: config.capacity as u32,
+                ..Bridge::default()
+            })
+        });
+        image.bridges.push(encoded.unwrap_or_default());
+    }
+    image.bridges.truncate(MAX_BRIDGES);
+    for (number, device) in tables.devices.iter().enumerate().take(MAX_DEVICES) {
+        let facts = facts.devices.get(number).and_then(Option::as_ref);
+        let encoded = device.as_ref().zip(facts).map(|(device, facts)| {
+            if !index(&mut image.index, facts.ifindex, number) {
+                image.left_out.push(facts.name.clone());
+            }
+            Device {
+                ifindex: facts.ifindex,
+                port: device.port.0,
+                admission: layout::admission(device.admission),
+                flags: facts.flags,
+                mtu: device.mtu,
+                punt_ifindex: facts.punt_ifindex,
+                punt_tci: facts.punt_tci,
+                peer_mac: facts.peer_mac,
+                name: Name::new(&facts.name),
+                ..Device::default()
+            }
+        });
+        image.devices.push(encoded.unwrap_or_default());
+    }
+    for (number, port) in tables.ports.iter().enumerate().take(MAX_PORTS) {
+        let facts = facts.ports.get(number).and_then(Option::as_ref);
+        let encoded = port.as_ref().zip(facts).map(|(port, facts)| {
+            let encoded = encode_port(port, facts, &mut image, &mut sets);
+            if encoded.flags & port_flags::NO_ROOM != 0 {
+                image.left_out.push(facts.name.clone());
+            }
+            encoded
+        });
+        image.ports.push(encoded.unwrap_or_default());
+    }
+    image
+}
+
+/// Enters a device into the table from interface index to device; false: its bucket is full.
+fn index(buckets: &mut [IndexBucket], ifindex: u32, device: usize) -> bool {
+    let bucket = &mut buckets[ifindex as usize % INDEX_BUCKETS];
+    match bucket.ways.iter_mut().find(|way| way[0] == 0) {
+        Some(way) => *way = [ifindex, device as u32],
+        None => return false,
+    }
+    true
+}
+
+fn encode_port(
+    port: &PortEntry,
+    facts: &PortFacts,
+    image: &mut Image,
+    sets: &mut HashMap<layout::VlanSet, u16>,
+) -> Port {
+    let mut flat = Port {
+        bridge: port.bridge.0,
+        used: 1,
+        flags: if facts.is_bond { port_flags::BOND } else { 0 },
+        trunks: layout::EVERY_VLAN,
+        cvlans: layout::EVERY_VLAN,
+        name: Name::new(&facts.name),
+        ..Port::default()
+    };
+    let mut room = true;
+    let mut set = |vlans: &Option<VlanSet>| match vlans {
+        None => layout::EVERY_VLAN,
+        Some(vlans) => number_of(vlans, &mut image.vlan_sets, sets).unwrap_or_else(|| {
+            room = false;
+            layout::EVERY_VLAN
+        }),
+    };
+    (flat.vlan_mode, flat.vlan) = match &port.vlan {
+        VlanPolicy::Access(vlan) => (vlan_mode::ACCESS, *vlan),
+        VlanPolicy::Trunk(trunks) => {
+            flat.trunks = set(trunks);
+            (vlan_mode::TRUNK, 0)
+        }
+        VlanPolicy::NativeTagged { native, trunks } => {
+            flat.trunks = set(trunks);
+            (vlan_mode::NATIVE_TAGGED, *native)
+        }
+        VlanPolicy::NativeUntagged { native, trunks } => {
+            flat.trunks = set(trunks);
+            (vlan_mode::NATIVE_UNTAGGED, *native)
+        }
+        VlanPolicy::Dot1qTunnel { vlan, cvlans } => {
+            flat.cvlans = set(cvlans);
+            (vlan_mode::TUNNEL, *vlan)
+        }
+    };
+    room &= encode_plan(&port.transmit, &mut flat, &mut image.tables);
+    if !room {
+        flat.flags |= port_flags::NO_ROOM;
+    }
+    flat
+}
+
+/// False: there is no room for the plan.
+fn encode_plan(transmit: &TransmitPlan, flat: &mut Port, tables: &mut Vec<BucketTable>) -> bool {
+    let members = match transmit {
+        TransmitPlan::Drop(_) => {
+            flat.plan = plan::DROP;
+            return true;
+        }
+        TransmitPlan::One(device) => {
+            (flat.plan, flat.device) = (plan::ONE, device.0);
+            return true;
+        }
+        TransmitPlan::Buckets { hash, table } => {
+            (flat.plan, flat.hash) = (plan::BUCKETS, layout::hash(*hash));
+            table
+        }
+        TransmitPlan::RoundRobin { members, per_member, .. } => {
+            (flat.plan, flat.per_member) = (plan::ROUND_ROBIN, *per_member);
+            members
+        }
+        TransmitPlan::All { members } => {
+            flat.plan = plan::ALL;
+            members
+        }
+    };
+    let most = if flat.plan == plan::ALL { MAX_COPIES } else { MAX_BUCKETS };
+    if members.len() > most || tables.len() >= MAX_BUCKET_TABLES {
+        return false;
+    }
+    let mut table: BucketTable = [0; MAX_BUCKETS];
+    for (bucket, DeviceId(device)) in table.iter_mut().zip(members.iter()) {
+        *bucket = *device;
+    }
+    (flat.table, flat.buckets) = (tables.len() as u16, members.len() as u16);
+    tables.push(table);
+    true
+}
+
+/// The number of a set of VLANs; a set that several ports have is there once.
+fn number_of(
+    vlans: &VlanSet,
+    sets: &mut Vec<layout::VlanSet>,
+    numbers: &mut HashMap<layout::VlanSet, u16>,
+) -> Option<u16> {
+    let words = *vlans.words();
+    if let Some(number) = numbers.get(&words) {
+        return Some(*number);
+    }
+    if sets.len() >= MAX_VLAN_SETS {
+        return None;
+    }
+    let number = sets.len() as u16;
+    sets.push(words);
+    numbers.insert(words, number);
+    Some(number)
+}
+
+/// Whether a device is one that the program finds by its interface index.
+pub fn is_indexed(image: &Image, ifindex: u32) -> bool {
+    image.index[ifindex as usize % INDEX_BUCKETS].ways.iter().any(|way| way[0] == ifindex)
+}
+
+const _: () = assert!(INDEX_WAYS * INDEX_BUCKETS >= MAX_DEVICES && device_flags::INTERNAL == 1);
+
+#[cfg(test)]
+#[path = "encode/tests.rs"]
+mod tests;
