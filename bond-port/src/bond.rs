@@ -32,6 +32,8 @@ pub struct LinkReport {
     pub speed_mbps: Option<u32>,
     /// Full duplex, if known.
     pub full_duplex: Option<bool>,
+    /// The device computes a flow hash of what it receives (ethtool's receive-hashing), if known.
+    pub receive_hash: Option<bool>,
     /// The device's own address.
     pub mac: MacAddr,
 }
@@ -148,6 +150,7 @@ impl Bond {
         if let Some(report) = report {
             member.speed_mbps = report.speed_mbps;
             member.full_duplex = report.full_duplex;
+            member.receive_hash = report.receive_hash;
             member.mac = Some(report.mac);
         }
         // After a restart a link that is up has been so all along.

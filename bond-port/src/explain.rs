@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use forwarding::flow_hash::HashPolicy;
 use forwarding::ids::DeviceId;
 use forwarding::tables::{Admission, TransmitPlan};
 
@@ -42,8 +43,8 @@ impl Bond {
             ),
             TransmitPlan::Buckets { hash, table } => {
                 let way = match self.options().hash_buckets {
-                    0 => format!("the {} hash modulo {}", hash.name(), table.len()),
-                    buckets => format!("the {} hash and a table of {buckets} buckets", hash.name()),
+                    0 => format!("{} modulo {}", described(*hash), table.len()),
+                    buckets => format!("{} and a table of {buckets} buckets", described(*hash)),
                 };
                 let sending = members.iter().filter(sends).count();
                 format!(
@@ -159,6 +160,16 @@ impl Bond {
             };
         }
         Some(text)
+    }
+}
+
+/// A hash, in words.
+fn described(policy: HashPolicy) -> String {
+    match policy {
+        HashPolicy::Offload => {
+            "the flow hash that a frame brings along, or else the layer3+4 hash".to_owned()
+        }
+        policy => format!("the {} hash", policy.name()),
     }
 }
 

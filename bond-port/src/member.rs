@@ -22,6 +22,7 @@ pub struct Member {
     pub(crate) mac: Option<MacAddr>,
     pub(crate) speed_mbps: Option<u32>,
     pub(crate) full_duplex: Option<bool>,
+    pub(crate) receive_hash: Option<bool>,
     pub(crate) monitor: Monitor,
     pub(crate) admission: Admission,
     /// Taken out of use by hand.
@@ -46,6 +47,7 @@ impl Member {
             mac: None,
             speed_mbps: None,
             full_duplex: None,
+            receive_hash: None,
             told: monitor.state(),
             monitor,
             admission: Admission::Nothing,
@@ -83,6 +85,11 @@ impl Member {
     /// Full duplex, if known.
     pub fn full_duplex(&self) -> Option<bool> {
         self.full_duplex
+    }
+
+    /// The device computes a flow hash of what it receives, as last reported, if known.
+    pub fn receive_hash(&self) -> Option<bool> {
+        self.receive_hash
     }
 
     /// The link state.

@@ -67,7 +67,7 @@ pub struct BondOptions {
     pub primary_reselect: PrimaryReselect,
     /// Which address the bond has. Default: none, its first member's.
     pub fail_over_mac: FailOverMac,
-    /// Which hash picks the member in balance-xor. Default: layer2.
+    /// Which hash picks the member in balance-xor. Default: layer2. (`offload` is not an option of Linux.)
     pub xmit_hash_policy: HashPolicy,
     /// Members that must be usable for the bond to have carrier; default 0. Stored: as in Linux it has an effect in
     /// 802.3ad only.

@@ -13,8 +13,9 @@ impl Bond {
     /// The bond in the format of `/proc/net/bonding` (Linux: `bond_info_show_master`, `bond_info_show_slave`).
     /// `release` is the kernel's, as `uname -r` prints it.
     ///
-    /// Where Linux has nothing alike: delays are those in force, also while `miimon` is 0; a member whose device is not
-    /// there is down, with its last known address or zeros; one disabled by hand shows its link.
+    /// Where Linux has nothing alike: the hash policy `offload` is shown as layer3+4, which it falls back to; delays are
+    /// those in force, also while `miimon` is 0; a member whose device is not there is down, with its last known address
+    /// or zeros; one disabled by hand shows its link.
     pub fn proc_text(&self, release: &str) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
@@ -30,7 +31,7 @@ impl Bond {
         writeln!(out, "Ethernet Channel Bonding Driver: v{release}\n")?;
         writeln!(out, "Bonding Mode: {}{}", long_name(options.mode), fail_over_mac(options))?;
         if options.mode == Mode::BalanceXor {
-            let (name, number) = options.xmit_hash_policy_entry();
+            let (name, number) = options.linux_xmit_hash_policy();
             writeln!(out, "Transmit Hash Policy: {name} ({number})")?;
         }
         if options.mode.has_active_member() {

@@ -78,6 +78,8 @@ pub struct MemberStatus {
     pub speed_mbps: Option<u32>,
     /// Full duplex, if known.
     pub full_duplex: Option<bool>,
+    /// The device computes a flow hash of what it receives, as last reported, if known.
+    pub receive_hash: Option<bool>,
     /// The device's own address, as last reported.
     pub mac: Option<MacAddr>,
 }
@@ -102,6 +104,7 @@ impl Bond {
             link_failure_count: member.link_failure_count(),
             speed_mbps: member.speed_mbps,
             full_duplex: member.full_duplex,
+            receive_hash: member.receive_hash,
             mac: member.mac,
         };
         BondStatus {

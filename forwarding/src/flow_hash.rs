@@ -9,7 +9,7 @@ mod full;
 mod keys;
 mod simple;
 
-/// Which hash picks a bucket (`xmit_hash_policy`). The numbers are Linux's.
+/// Which hash picks a bucket (`xmit_hash_policy`). Names and numbers are Linux's, but for [`Self::Offload`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum HashPolicy {
@@ -26,14 +26,19 @@ pub enum HashPolicy {
     Encap34 = 4,
     /// `vlan+srcmac`: tag and source MAC address.
     VlanSrcMac = 5,
+    /// `offload`, no policy of Linux's bonding driver: the flow hash that the receiving device or the sender's own stack
+    /// computed (Linux: `skb->hash`), taken by the kernel fast path. Where there is none, and in userspace (packet
+    /// sockets don't hand it over), layer3+4; so [`hash`] gives that.
+    Offload = 6,
 }
 
 impl HashPolicy {
-    /// All policies, in the order of their numbers.
+    /// Linux's policies, in the order of their numbers: all of which the hash is a function of the octets and the tag.
+    /// Not among them is [`Self::Offload`].
     pub const ALL: [Self; 6] =
         [Self::Layer2, Self::Layer34, Self::Layer23, Self::Encap23, Self::Encap34, Self::VlanSrcMac];
 
-    /// Linux's name.
+    /// Linux's name, and `offload`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Layer2 => "layer2",
@@ -42,6 +47,7 @@ impl HashPolicy {
             Self::Encap23 => "encap2+3",
             Self::Encap34 => "encap3+4",
             Self::VlanSrcMac => "vlan+srcmac",
+            Self::Offload => "offload",
         }
     }
 }
@@ -55,12 +61,12 @@ pub fn hash(policy: HashPolicy, bytes: &[u8], tag: Option<VlanTag>) -> u32 {
     let keys = match policy {
         HashPolicy::Layer2 => None,
         HashPolicy::VlanSrcMac => return vlan_source(header, tag),
-        HashPolicy::Layer34 | HashPolicy::Layer23 => simple::dissect(bytes),
+        HashPolicy::Layer34 | HashPolicy::Layer23 | HashPolicy::Offload => simple::dissect(bytes),
         HashPolicy::Encap23 | HashPolicy::Encap34 => full::dissect(bytes, tag.is_some()),
     };
     match (policy, keys) {
         (_, None) => layer2,
-        (HashPolicy::Layer34 | HashPolicy::Encap34, Some(keys)) => {
+        (HashPolicy::Layer34 | HashPolicy::Encap34 | HashPolicy::Offload, Some(keys)) => {
             fold(keys.transport() ^ keys.addresses) >> 1
         }
         (_, Some(keys)) => fold(layer2 ^ keys.addresses),

@@ -126,6 +126,25 @@ fn the_proc_texts_of_balance_rr_and_broadcast_are_linuxs() -> Result<()> {
 }
 
 #[test]
+fn with_offloaded_hashes_each_member_says_whether_its_device_has_them() -> Result<()> {
+    let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
+    let (topology, switch) = start("mode=balance-xor xmit_hash_policy=offload")?;
+    // A veth computes none.
+    let shown = switch.vsctl(&format!("bond/show {BOND}"))?;
+    ensure!(shown.matches("  receive hash: no\n").count() == 2, "{shown}");
+    let answer = switch.json(&format!("bond/show {BOND}"))?;
+    ensure!(answer[BOND]["members"][0]["receive_hash"] == false, "{answer}");
+    says(&proc(&switch)?, &["transmit hash policy: layer3+4 (1)"])?;
+    says(&explain(&switch)?.0, &["layer3+4", "modulo 2"])?;
+    ensure!(reaches(topology.guest(1), ipv4(REMOTE)));
+    switch.vsctl(&format!("set bond {BOND} xmit_hash_policy=layer2"))?;
+    let shown = switch.vsctl(&format!("bond/show {BOND}"))?;
+    ensure!(!shown.contains("receive hash"), "{shown}");
+    let refused = switch.try_vsctl(&format!("set bond {BOND} xmit_hash_policy=offloaded"))?;
+    says(&refused.stderr, &["vlan+srcmac (5), offload (6)"])
+}
+
+#[test]
 fn the_option_for_it_may_follow_the_command() -> Result<()> {
     let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
     let (_topology, switch) = start("mode=active-backup miimon=100")?;

@@ -1,5 +1,5 @@
-//! Broadcast mode: a copy by each member. The other end is a second `vswitchd` in broadcast mode, or a Linux bridge that
-//! sends every copy back by the other uplinks.
+//! Broadcast mode: a copy by each member. The other end is a second `vswitchd` in broadcast mode, or a Linux bridge
+//! that sends every copy back by the other uplinks.
 
 use std::time::Duration;
 

@@ -55,14 +55,20 @@ const HASH_POLICY: Choice<HashPolicy> = Choice {
         (HashPolicy::Encap23, 3, HashPolicy::Encap23.name()),
         (HashPolicy::Encap34, 4, HashPolicy::Encap34.name()),
         (HashPolicy::VlanSrcMac, 5, HashPolicy::VlanSrcMac.name()),
+        (HashPolicy::Offload, 6, HashPolicy::Offload.name()),
     ],
     later: &[],
 };
 
 impl BondOptions {
-    /// Linux's name and number of the hash policy.
-    pub(crate) fn xmit_hash_policy_entry(&self) -> (&'static str, u8) {
-        (HASH_POLICY.name(self.xmit_hash_policy), HASH_POLICY.number(self.xmit_hash_policy))
+    /// Linux's name and number of the hash policy. Of `offload`, which Linux doesn't have, those of the policy that it
+    /// falls back to, so that a tool that reads Linux's text meets a word that it knows.
+    pub(crate) fn linux_xmit_hash_policy(&self) -> (&'static str, u8) {
+        let policy = match self.xmit_hash_policy {
+            HashPolicy::Offload => HashPolicy::Layer34,
+            policy => policy,
+        };
+        (HASH_POLICY.name(policy), HASH_POLICY.number(policy))
     }
 }
 

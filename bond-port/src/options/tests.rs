@@ -24,6 +24,7 @@ fn names_and_numbers_are_the_same() {
         ("xmit_hash_policy", "layer2", "0"),
         ("xmit_hash_policy", "layer3+4", "1"),
         ("xmit_hash_policy", "vlan+srcmac", "5"),
+        ("xmit_hash_policy", "offload", "6"),
         ("all_slaves_active", "off", "0"),
         ("all_slaves_active", "on", "1"),
         ("fail_over_mac", "none", "0"),
@@ -78,7 +79,7 @@ fn errors_name_what_was_found_and_what_to_do() {
     assert_eq!(
         refused("xmit_hash_policy", "layer4"),
         "bond option xmit_hash_policy: \"layer4\" is not a valid value; allowed: layer2 (0), layer3+4 (1), \
-         layer2+3 (2), encap2+3 (3), encap3+4 (4), vlan+srcmac (5)"
+         layer2+3 (2), encap2+3 (3), encap3+4 (4), vlan+srcmac (5), offload (6)"
     );
     assert_eq!(
         refused("updelay", "2147483648"),

@@ -34,6 +34,9 @@ fn names_and_numbers() {
     let names = HashPolicy::ALL.map(HashPolicy::name);
     assert_eq!(names, ["layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac"]);
     assert!(HashPolicy::ALL.iter().enumerate().all(|(n, policy)| *policy as usize == n));
+    let offload = HashPolicy::Offload;
+    assert_eq!((offload.name(), offload as usize), ("offload", HashPolicy::ALL.len()));
+    assert!(!HashPolicy::ALL.contains(&offload));
 }
 
 #[test]

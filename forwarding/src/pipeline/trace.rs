@@ -34,8 +34,8 @@ impl Observer for &RefCell<Vec<Step>> {
 }
 
 /// Goes a frame's way by the same code as [`forward`](super::forward), and changes nothing: learning and storm control
-/// work on copies, and a turn is looked at and not taken. A copy of the FDB takes as long as reading all of it (50 octets for each entry of its capacity), so
-/// this is for people's questions.
+/// work on copies, and a turn is looked at and not taken. A copy of the FDB takes as long as reading all of it (50
+/// octets for each entry of its capacity), so this is for people's questions.
 pub fn trace(tables: &Tables, now: Tick, ingress: &Ingress<'_>) -> Trace {
     let (steps, mut egress) = (RefCell::default(), Egress::default());
     let result = look_ahead(tables, now, ingress, &mut egress, &steps);

@@ -118,6 +118,16 @@ fn xor() {
 }
 
 #[test]
+fn offloaded_hashes() {
+    let rig = Rig::up("mode=2 xmit_hash_policy=offload", 2);
+    assert_eq!(
+        summary(&rig),
+        "bond0 (balance-xor) has carrier: 2 of 2 members send, picked by the flow hash that a frame brings along, or \
+         else the layer3+4 hash modulo 2"
+    );
+}
+
+#[test]
 fn round_robin() {
     let mut rig = Rig::up("mode=0 updelay=2000", 4);
     rig.bond.disable_member(rig.now, "eth1").unwrap();

@@ -20,7 +20,7 @@ fn every_option_can_be_changed_alive() {
         ("resend_igmp", &["0", "255", "1"], None),
         ("lp_interval", &["2", "1"], None),
         ("use_carrier", &["1"], None),
-        ("xmit_hash_policy", &["1", "2", "3", "4", "5", "0"], Some(2)),
+        ("xmit_hash_policy", &["1", "2", "3", "4", "5", "6", "0"], Some(2)),
         ("hash_buckets", &["256", "0"], Some(2)),
         ("packets_per_slave", &["0", "65535", "1"], Some(0)),
     ];
@@ -44,7 +44,8 @@ fn every_option_can_be_changed_alive() {
 }
 
 fn named(option: &str, value: &str) -> String {
-    const POLICIES: [&str; 6] = ["layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac"];
+    const POLICIES: [&str; 7] =
+        ["layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac", "offload"];
     match option {
         "xmit_hash_policy" => POLICIES[value.parse::<usize>().unwrap()].to_owned(),
         _ => value.to_owned(),

@@ -203,6 +203,8 @@ fn lines_that_depend_on_options() {
         let hash = line(&format!("mode=2 xmit_hash_policy={policy}"), "Transmit Hash Policy");
         assert_eq!(hash.unwrap(), format!("Transmit Hash Policy: {policy} ({number})"));
     }
+    let hash = line("mode=2 xmit_hash_policy=offload", "Transmit Hash Policy");
+    assert_eq!(hash.as_deref(), Some("Transmit Hash Policy: layer3+4 (1)"), "a policy that Linux has");
     for reselect in ["always", "better", "failure"] {
         let primary = line(&format!("mode=1 primary=eth1 primary_reselect={reselect}"), "Primary Slave");
         assert_eq!(primary.unwrap(), format!("Primary Slave: eth1 (primary_reselect {reselect})"));

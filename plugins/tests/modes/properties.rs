@@ -97,6 +97,7 @@ impl World {
                     up: *up,
                     speed_mbps: Some(1_000),
                     full_duplex: None,
+                    receive_hash: None,
                     mac: mac(*member),
                 };
                 self.bond.handle_link(now, &name(*member), Some(report));

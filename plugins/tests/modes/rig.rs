@@ -56,6 +56,7 @@ impl Rig {
             up,
             speed_mbps: Some(10_000),
             full_duplex: Some(true),
+            receive_hash: Some(member == 0),
             mac: mac(member),
         }
     }

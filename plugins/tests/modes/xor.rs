@@ -1,7 +1,7 @@
 //! balance-xor in virtual time.
 
 use crate::rig::{Rig, ms, name};
-use bond_port::{ActiveCause, BondError, BondEvent, LinkState};
+use bond_port::{ActiveCause, BondError, BondEvent, LinkReport, LinkState};
 use forwarding::drop_reason::DropReason;
 use forwarding::flow_hash::HashPolicy;
 use forwarding::ids::DeviceId;
@@ -103,4 +103,23 @@ fn a_delay_that_is_made_shorter_ends_at_once() {
     rig.pass(ms(600));
     rig.set("updelay=500");
     assert_eq!(rig.table(), [0, 1]);
+}
+
+#[test]
+fn whether_a_device_computes_hashes_is_what_was_last_reported() {
+    let mut rig = Rig::silent("mode=2 xmit_hash_policy=offload", 2);
+    let told =
+        |rig: &Rig| rig.bond.status(rig.now).members.iter().map(|m| m.receive_hash).collect::<Vec<_>>();
+    assert_eq!(told(&rig), [None, None]);
+    rig.link(0, true);
+    rig.link(1, false);
+    assert_eq!(told(&rig), [Some(true), Some(false)]);
+    let report = LinkReport { receive_hash: None, ..rig.report(0, true) };
+    let revision = rig.bond.revision();
+    rig.bond.handle_link(rig.now, "eth0", Some(report));
+    assert_eq!((told(&rig), rig.bond.revision()), (vec![None, Some(false)], revision));
+    rig.bond.handle_link(rig.now, "eth1", None);
+    assert_eq!(told(&rig)[1], Some(false), "as its speed and address it is kept");
+    let TransmitPlan::Buckets { hash, .. } = rig.bond.plan() else { panic!("no table") };
+    assert_eq!(*hash, HashPolicy::Offload);
 }

@@ -11,6 +11,7 @@ const ETHTOOL_GSET: u32 = 0x01;
 const ETHTOOL_GFLAGS: u32 = 0x25;
 const ETHTOOL_SFLAGS: u32 = 0x26;
 const ETH_FLAG_LRO: u32 = 1 << 15;
+const ETH_FLAG_RXHASH: u32 = 1 << 28;
 
 /// Speed and duplex of a device, where its driver knows them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,6 +89,12 @@ pub fn set_large_receive(name: &str, on: bool) -> io::Result<()> {
     let others = flags(name)? & !ETH_FLAG_LRO;
     let data = if on { others | ETH_FLAG_LRO } else { others };
     ethtool(name, &mut Value { command: ETHTOOL_SFLAGS, data })
+}
+
+/// Whether the device computes a flow hash of what it receives (`receive-hashing` of `ethtool -k`, which `ethtool -K ...
+/// rxhash` switches). `None`: no such device, or a driver that can't tell.
+pub fn receive_hash(name: &str) -> Option<bool> {
+    flags(name).ok().map(|flags| flags & ETH_FLAG_RXHASH != 0)
 }
 
 fn flags(name: &str) -> io::Result<u32> {

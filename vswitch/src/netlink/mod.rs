@@ -3,7 +3,7 @@
 //!
 //! - [`monitor`]: which devices there are, and news about them
 //! - [`link`]: reading and changing one device
-//! - [`ethtool`]: speed and duplex, LRO
+//! - [`ethtool`]: speed and duplex, LRO, receive hashing
 //! - [`hoststack`]: the shield between a switched device and the host's stack
 //! - `socket`: requests and answers
 

@@ -175,6 +175,7 @@ impl Switch {
                 up,
                 speed_mbps: speed.mbps,
                 full_duplex: speed.full_duplex,
+                receive_hash: ethtool::receive_hash(&link.name),
                 mac: link.mac,
             })
         });

@@ -118,6 +118,7 @@ impl Runtime for Moment<'_> {
             link_failures: member.link_failure_count,
             speed: member.speed_mbps,
             full_duplex: member.full_duplex,
+            receive_hash: member.receive_hash,
             mac: member.mac,
             disabled: member.disabled,
             prio: member.prio,

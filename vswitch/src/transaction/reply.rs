@@ -248,6 +248,8 @@ pub struct MemberStatus {
     pub speed: Option<u32>,
     /// Duplex, if known.
     pub full_duplex: Option<bool>,
+    /// Its device computes a flow hash of what it receives, if known (for `xmit_hash_policy=offload`).
+    pub receive_hash: Option<bool>,
     /// Its own address, if it was ever seen.
     #[serde(with = "mac_text::option")]
     pub mac: Option<MacAddr>,

@@ -42,6 +42,7 @@ fn carrier_news_of_a_veth_comes_at_once() {
         assert!(!ethtool::large_receive("left").unwrap());
         ethtool::set_large_receive("left", false).unwrap();
         assert!(ethtool::large_receive("gone").is_err());
+        assert_eq!((ethtool::receive_hash("left"), ethtool::receive_hash("gone")), (Some(false), None));
 
         for up in [false, true, false, true] {
             link::set_admin_up(22, up).unwrap();

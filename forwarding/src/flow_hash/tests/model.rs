@@ -279,7 +279,7 @@ fn expected(policy: HashPolicy, headers: &[Header], len: usize, tag: Option<Vlan
         HashPolicy::Layer2 => (None, false),
         HashPolicy::VlanSrcMac => return tag.map_or(0, |t| u32::from(t.tci)) ^ 0x02_0000 ^ 0xbb21,
         HashPolicy::Layer23 => (simple(headers, len), false),
-        HashPolicy::Layer34 => (simple(headers, len), true),
+        HashPolicy::Layer34 | HashPolicy::Offload => (simple(headers, len), true),
         HashPolicy::Encap23 => (full(headers, len, tag.is_some()), false),
         HashPolicy::Encap34 => (full(headers, len, tag.is_some()), true),
     };
@@ -361,7 +361,7 @@ proptest! {
         // A tag within a tunnel and one beside the octets confuse Linux; that has a test of its own.
         let first_tag = headers.iter().position(|header| matches!(header, Tag));
         let tag = TAG.filter(|_| tagged && matches!(first_tag, None | Some(0)));
-        for policy in HashPolicy::ALL {
+        for policy in HashPolicy::ALL.into_iter().chain([HashPolicy::Offload]) {
             let expected = expected(policy, &headers, bytes.len(), tag);
             prop_assert_eq!(hash(policy, &bytes, tag), expected, "{} of {} octets", policy.name(), bytes.len());
         }
@@ -381,6 +381,10 @@ proptest! {
         let tag = TAG.filter(|_| tagged);
         let layer2 = hash(HashPolicy::Layer2, &bytes, tag);
         prop_assert!(layer2 <= 0xffff);
+        let inner = VlanTag { tpid: TPID_8021Q, tci: 5 };
+        let [offload, layer34] = [HashPolicy::Offload, HashPolicy::Layer34]
+            .map(|policy| [hash(policy, &bytes, tag), hash_with_inner(policy, &bytes, inner, tag)]);
+        prop_assert_eq!(offload, layer34);
         for policy in [HashPolicy::Layer34, HashPolicy::Encap34] {
             let hash = hash(policy, &bytes, tag);
             prop_assert!(hash == layer2 || hash >> 31 == 0, "{}", policy.name());

@@ -36,7 +36,7 @@ fn plan() -> impl Strategy<Value = TransmitPlan> {
     prop_oneof![
         1 => Just(TransmitPlan::Drop(DropReason::NoMember)),
         4 => device_id().prop_map(TransmitPlan::One),
-        3 => (prop::sample::select(&HashPolicy::ALL), vec(device_id(), 0..4))
+        3 => (hash_policy(), vec(device_id(), 0..4))
             .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table: table.into() }),
         2 => (distinct_devices(), 0..4u32).prop_map(|(members, per_member)| TransmitPlan::RoundRobin {
             members,
@@ -45,6 +45,10 @@ fn plan() -> impl Strategy<Value = TransmitPlan> {
         }),
         2 => distinct_devices().prop_map(|members| TransmitPlan::All { members }),
     ]
+}
+
+fn hash_policy() -> impl Strategy<Value = HashPolicy> {
+    prop_oneof![6 => prop::sample::select(&HashPolicy::ALL), 1 => Just(HashPolicy::Offload)]
 }
 
 fn distinct_devices() -> impl Strategy<Value = Arc<[DeviceId]>> {

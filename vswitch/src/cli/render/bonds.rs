@@ -33,11 +33,15 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
         let ago = bond.active_age.map(|ms| format!(" {} ms ago", ms)).unwrap_or_default();
         line(out, format_args!("active member changes: {}, last{ago}: {cause}", bond.active_changes));
     }
+    let offload = bond.options.get("xmit_hash_policy").is_some_and(|policy| policy == "offload");
     let mut members: Vec<_> = bond.members.iter().collect();
     members.sort_by(|a, b| a.name.cmp(&b.name));
     for member in members {
         line(out, "");
         member_text(out, member, bond.active.as_ref() == Some(&member.name));
+        if let Some(hash) = member.receive_hash.filter(|_| offload) {
+            line(out, format_args!("  receive hash: {}", if hash { "yes" } else { "no" }));
+        }
     }
     line(out, "");
 }

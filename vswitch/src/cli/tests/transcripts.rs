@@ -175,6 +175,26 @@ member e2: disabled
 }
 
 #[test]
+fn receive_hashes_are_told_when_they_count() {
+    let mut switch = Switch::after(&["add-br br0", "add-bond br0 bond0 e1 e2 e3 mode=balance-xor"]);
+    let report = |switch: &mut Switch| {
+        let members = &mut switch.runtime.bonds.get_mut("bond0").unwrap().members;
+        (members[0].receive_hash, members[1].receive_hash) = (Some(true), Some(false));
+    };
+    report(&mut switch);
+    assert!(!switch.text("bond/show").contains("receive hash"));
+    switch.call("set bond bond0 xmit_hash_policy=offload").unwrap();
+    report(&mut switch);
+    let text = switch.text("bond/show");
+    let told: Vec<_> = text.lines().filter(|line| line.contains("receive hash")).collect();
+    assert_eq!(told, ["  receive hash: yes", "  receive hash: no"], "of e3 nothing is known: {text}");
+    let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "bond/show")).unwrap();
+    let member = |n: usize| &value["bond0"]["members"][n]["receive_hash"];
+    assert_eq!([member(0), member(1)], [true, false]);
+    assert!(member(2).is_null());
+}
+
+#[test]
 fn an_empty_bond_with_a_primary_that_is_no_member() {
     let mut switch = Switch::after(&["add-br br0", "add-bond br0 bond0 primary=e7"]);
     let text = switch.text("bond/show bond0");
