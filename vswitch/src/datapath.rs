@@ -13,6 +13,24 @@ use mio::Waker;
 use crate::counters::DeviceCounters;
 use crate::device::{Device, TxBurst, TxFrame};
 
+/// How the kernel's executor marks a frame that it leaves to a worker: the TCI of a service tag. Its lower 12 bits are the
+/// number of the device where the frame came in; the upper 4 tell apart devices that have this number one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(pub u16);
+
+impl Mark {
+    /// The mark of a device. Of `incarnation` 4 bits count.
+    pub fn new(device: DeviceId, incarnation: u8) -> Self {
+        Self(device.0 & 0x0fff | u16::from(incarnation) << 12)
+    }
+
+    /// The device's number.
+    #[inline]
+    pub fn device(self) -> DeviceId {
+        DeviceId(self.0 & 0x0fff)
+    }
+}
+
 /// A device in use: what a worker needs to receive from it and to send to it.
 #[derive(Debug)]
 pub struct Slot {
@@ -22,6 +40,8 @@ pub struct Slot {
     pub counters: DeviceCounters,
     /// Number of the worker that receives from it. Any thread may send.
     pub worker: usize,
+    /// Which of the devices that have had its number it is, modulo 16.
+    pub incarnation: u8,
 }
 
 impl Slot {
@@ -45,6 +65,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The device of a mark, if it is still the one that the mark was made for.
+    #[inline]
+    pub fn marked(&self, mark: Mark) -> Option<&Arc<Slot>> {
+        let slot = self.slot(mark.device())?;
+        (Mark::new(mark.device(), slot.incarnation) == mark).then_some(slot)
+    }
+
     /// The device behind a number.
     #[inline]
     pub fn slot(&self, id: DeviceId) -> Option<&Arc<Slot>> {

@@ -65,6 +65,38 @@ impl FailMode {
     }
 }
 
+/// Whether the kernel's executor forwards too: a setting of the daemon, and of each bridge.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FastPathMode {
+    /// If kernel and privileges allow.
+    #[default]
+    Auto,
+    /// It must.
+    On,
+    /// It does not.
+    Off,
+}
+
+impl FastPathMode {
+    /// All of them, by name.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::On, Self::Off];
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+
+    /// The mode with a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+}
+
 /// A bridge and its internal port, which has the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "file_form::Bridge", into = "file_form::Bridge")]
@@ -79,6 +111,8 @@ pub struct Bridge {
     pub mac_aging_time: u32,
     /// Kept for others.
     pub fail_mode: Option<FailMode>,
+    /// Whether the kernel forwards for it.
+    pub fastpath: FastPathMode,
     /// VLANs of the internal port.
     pub vlan: Vlan,
     /// Limits of the internal port.
@@ -113,6 +147,7 @@ impl Bridge {
             mac_table_size: Self::DEFAULT_TABLE_SIZE,
             mac_aging_time: Self::DEFAULT_AGING_TIME,
             fail_mode: None,
+            fastpath: FastPathMode::Auto,
             vlan: Vlan::All,
             limits: Limits::default(),
             statics: Statics::new(),
@@ -232,6 +267,16 @@ impl Model {
                 .find(|(_, _, bond)| bond.members.iter().any(|member| member == name))
                 .map(|(bond, _, _)| Place::Member { bridge, bond }),
         })
+    }
+
+    /// Names of all devices, and whether each is a bridge's internal port.
+    pub fn devices(&self) -> impl Iterator<Item = (String, bool)> + '_ {
+        let internal = self.bridges.keys().map(|name| (name.clone(), true));
+        let others = self.bridges.values().flat_map(|bridge| &bridge.ports).flat_map(|(name, port)| {
+            let members = port.bond.as_ref().map_or(std::slice::from_ref(name), |bond| &bond.members);
+            members.iter().map(|member| (member.clone(), false))
+        });
+        internal.chain(others)
     }
 
     /// The bond of this name, and its bridge.

@@ -9,6 +9,7 @@ use clap::Parser;
 use config::{Config, ConfigError, File, FileFormat, Source as _, Value, ValueKind};
 
 use crate::cli::suggest::hint;
+use crate::model::FastPathMode;
 use crate::metrics::address::{MetricsAddress, MetricsAddressError};
 
 #[cfg(test)]
@@ -45,6 +46,13 @@ pub struct Flags {
     /// Where metrics are served: a loopback address with a port, unix:PATH, or off [env: VSWITCH_METRICS; default: off]
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<String>,
+    /// Whether the kernel forwards known traffic (BPF): auto, on (refuse to start without) or off [env: VSWITCH_FASTPATH;
+    /// default: auto]
+    #[arg(long, value_name = "MODE")]
+    pub fastpath: Option<String>,
+    /// Remove everything that a vswitchd with this run directory has left in the kernel, and exit
+    #[arg(long)]
+    pub cleanup: bool,
 }
 
 /// Settings in force.
@@ -62,6 +70,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Where metrics are served, if they are.
     pub metrics: Option<MetricsAddress>,
+    /// Whether the kernel's executor is used.
+    pub fastpath: FastPathMode,
 }
 
 /// Form of the log.
@@ -106,7 +116,7 @@ pub enum SettingsError {
     },
 }
 
-const KEYS: [&str; 6] = ["rundir", "state", "workers", "log", "log-format", "metrics"];
+const KEYS: [&str; 7] = ["rundir", "state", "workers", "log", "log-format", "metrics", "fastpath"];
 
 impl Settings {
     /// Puts the settings together. `environment` is all of the process's; `cpus` the number of processors. Returns
@@ -128,8 +138,15 @@ impl Settings {
             (None, _) => (),
         }
         values.extend(environment.values);
-        let given =
-            [&flags.rundir, &flags.state, &flags.workers, &flags.log, &flags.log_format, &flags.metrics];
+        let given = [
+            &flags.rundir,
+            &flags.state,
+            &flags.workers,
+            &flags.log,
+            &flags.log_format,
+            &flags.metrics,
+            &flags.fastpath,
+        ];
         for (key, text) in KEYS.into_iter().zip(given) {
             let value = |text: &String| Value::new(Some(&format!("--{key}")), text.as_str());
             values.extend(text.as_ref().map(|text| (key, value(text))));
@@ -217,6 +234,11 @@ impl Merged {
                 .get("log-format", "is neither \"text\" nor \"json\"", log_format)?
                 .unwrap_or(LogFormat::Text),
             metrics: self.read("metrics", metrics)?.flatten(),
+            fastpath: self
+                .get("fastpath", "is none of \"auto\", \"on\" and \"off\"", |value| {
+                    FastPathMode::from_name(&text(value)?)
+                })?
+                .unwrap_or_default(),
         })
     }
 

@@ -14,16 +14,20 @@ use forwarding::fdb::Tick;
 use forwarding::ids::{DeviceId, MAX_DEVICES};
 use forwarding::pipeline::{self, Egress, Ingress, Output};
 use forwarding::tables::Tables;
-use forwarding::vlan::VlanTag;
-use forwarding::vlan_counters::VlanCounters;
+use forwarding::vlan::{TPID_8021AD, VlanTag};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::datapath::{Datapath, Slot, Snapshot};
-use crate::device::{BURST, RxBurst, TxBurst, TxFrame};
+use crate::datapath::{Datapath, Mark, Slot, Snapshot};
+use crate::device::{BURST, Device, RxBurst, TxBurst, TxFrame};
 use crate::punt;
 
+mod tally;
+
+use tally::Tally;
+
 const WAKE: Token = Token(usize::MAX);
+const MISSES: Token = Token(usize::MAX - 1);
 
 /// A running worker thread; dropping it stops and joins the thread.
 #[derive(Debug)]
@@ -35,7 +39,8 @@ pub struct WorkerThread {
 
 impl WorkerThread {
     /// Starts worker number `index`, which takes its place in `datapath`. `epoch` is the daemon's start, from which
-    /// FDB ticks count; `notices` is where it tells the control thread of what it should know.
+    /// FDB ticks count; `notices` is where it tells the control thread of what it should know; `misses` where the kernel's
+    /// executor leaves it frames.
     ///
     /// # Errors
     /// No epoll instance, eventfd or thread can be had.
@@ -44,8 +49,13 @@ impl WorkerThread {
         datapath: &mut Datapath,
         epoch: Instant,
         notices: punt::Sender,
+        misses: Option<Device>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
+        if let Some(queue) = &misses {
+            let fd = queue.fd().as_raw_fd();
+            poll.registry().register(&mut SourceFd(&fd), MISSES, Interest::READABLE)?;
+        }
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let seen = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
@@ -59,10 +69,14 @@ impl WorkerThread {
             owned: Vec::new(),
             ready: Vec::new(),
             is_ready: vec![false; MAX_DEVICES],
-            rx: RxBurst::new()?,
-            egress: Egress::default(),
-            outgoing: Outgoing::default(),
-            notices,
+            misses,
+            misses_wait: false,
+            desk: Desk {
+                rx: RxBurst::new()?,
+                egress: Egress::default(),
+                outgoing: Outgoing::default(),
+                notices,
+            },
         };
         let thread = thread::Builder::new().name(format!("worker{index}")).spawn(move || worker.run())?;
         datapath.add_worker(Arc::clone(&waker), seen);
@@ -94,17 +108,19 @@ struct Worker {
     ready: Vec<DeviceId>,
     /// Indexed by device number: whether it is in `ready`.
     is_ready: Vec<bool>,
-    rx: RxBurst,
-    egress: Egress,
-    outgoing: Outgoing,
-    notices: punt::Sender,
+    /// Where the kernel's executor puts the frames of our devices that it leaves to us.
+    misses: Option<Device>,
+    /// There may be more in it.
+    misses_wait: bool,
+    desk: Desk,
 }
 
 impl Worker {
     fn run(mut self) {
         let mut events = Events::with_capacity(256);
         while !self.stop.load(Ordering::Acquire) {
-            let timeout = (!self.ready.is_empty()).then_some(std::time::Duration::ZERO);
+            let waiting = self.misses_wait || !self.ready.is_empty();
+            let timeout = waiting.then_some(std::time::Duration::ZERO);
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -115,11 +131,17 @@ impl Worker {
             }
             self.take_snapshot();
             for event in &events {
-                if event.token() != WAKE && !std::mem::replace(&mut self.is_ready[event.token().0], true) {
-                    self.ready.push(DeviceId(event.token().0 as u16));
+                match event.token() {
+                    WAKE => {}
+                    MISSES => self.misses_wait = true,
+                    Token(number) if std::mem::replace(&mut self.is_ready[number], true) => {}
+                    Token(number) => self.ready.push(DeviceId(number as u16)),
                 }
             }
             let tick = Tick::at(self.epoch.elapsed());
+            if self.misses_wait {
+                self.misses_wait = self.serve_misses(tick);
+            }
             let mut i = 0;
             while i < self.ready.len() {
                 let id = self.ready[i];
@@ -173,7 +195,7 @@ impl Worker {
     /// Receives one burst from a device and forwards it. Returns whether there may be more.
     fn serve(&mut self, id: DeviceId, tick: Tick) -> bool {
         let Some(slot) = self.owned.get(usize::from(id.0)).and_then(Option::as_ref) else { return false };
-        let received = match slot.device.recv_burst(&mut self.rx) {
+        let received = match slot.device.recv_burst(&mut self.desk.rx) {
             Ok(received) => received,
             // The device went down or away, of which the control thread hears by netlink. Frames may wait behind the
             // error, which is reported once; a deleted TAP reports EBADFD for ever.
@@ -190,80 +212,78 @@ impl Worker {
             slot.counters.add_drops(DropReason::NoPort, received as u64);
             return false;
         }
-        let mut bytes = 0;
-        let mut vlans = VlanRun::of(&snapshot.tables, id);
-        let mut drops = [0u32; DropReason::COUNT];
+        let mut tally = Tally::of(slot, &snapshot.tables, id);
         for index in 0..received {
-            let frame = match self.rx.frame(index) {
-                Ok(frame) => frame,
-                Err(reason) => {
-                    drops[reason as usize] += 1;
-                    continue;
-                }
-            };
-            bytes += frame.bytes.len() as u64;
-            let ingress = Ingress { device: id, bytes: frame.bytes, tag: frame.tag, header: frame.header };
-            let verdict = pipeline::forward(&snapshot.tables, tick, &ingress, &mut self.egress);
-            self.notices.notify(&self.egress, frame.bytes);
-            vlans.count(self.egress.vlan, frame.bytes.len());
-            match verdict {
-                Ok(()) => {
-                    for output in &self.egress.outputs {
-                        self.outgoing.push(output, index as u8);
-                    }
-                    for reason in &self.egress.dropped {
-                        drops[*reason as usize] += 1;
-                    }
-                }
-                Err(reason) => drops[reason as usize] += 1,
+            self.desk.forward(&snapshot.tables, tick, index, &mut tally);
+        }
+        tally.end();
+        self.desk.flush(snapshot);
+        received == BURST
+    }
+
+    /// Receives one burst of what the kernel's executor has left to us and forwards it. Returns whether there may be
+    /// more.
+    fn serve_misses(&mut self, tick: Tick) -> bool {
+        let Some(queue) = &self.misses else { return false };
+        let Ok(received) = queue.recv_burst(&mut self.desk.rx) else { return false };
+        let snapshot = self.snapshot.load();
+        let mut tally: Option<Tally<'_>> = None;
+        for index in 0..received {
+            // What is not marked comes from the host's stack, which may say something on any interface.
+            let Some(mark) = self.desk.rx.take_mark(index, TPID_8021AD).map(Mark) else { continue };
+            let Some(slot) = snapshot.marked(mark) else { continue };
+            if tally.as_ref().is_none_or(|tally| tally.device != mark.device()) {
+                tally.replace(Tally::of(slot, &snapshot.tables, mark.device())).into_iter().for_each(Tally::end);
+            }
+            if let Some(tally) = &mut tally {
+                self.desk.forward(&snapshot.tables, tick, index, tally);
             }
         }
-        vlans.end();
-        slot.counters.add_rx(received as u64, bytes);
-        for (reason, count) in DropReason::ALL.iter().zip(drops) {
-            if count > 0 {
-                slot.counters.add_drops(*reason, u64::from(count));
-            }
-        }
-        self.outgoing.flush(snapshot, &self.rx);
-        self.notices.flush();
+        tally.into_iter().for_each(Tally::end);
+        self.desk.flush(snapshot);
         received == BURST
     }
 }
 
-/// Counts frames by VLAN: consecutive ones of one VLAN together.
-struct VlanRun<'a> {
-    counters: Option<&'a VlanCounters>,
-    vlan: u16,
-    frames: u64,
-    bytes: u64,
+/// What a worker forwards a burst with.
+struct Desk {
+    rx: RxBurst,
+    egress: Egress,
+    outgoing: Outgoing,
+    notices: punt::Sender,
 }
 
-impl<'a> VlanRun<'a> {
-    /// For frames of one device.
-    fn of(tables: &'a Tables, device: DeviceId) -> Self {
-        let port = tables.device(device).and_then(|device| tables.port(device.port));
-        let bridge = port.and_then(|port| tables.bridge(port.bridge));
-        let counters = bridge.and_then(|bridge| bridge.vlan_counters.as_deref());
-        Self { counters, vlan: 0, frames: 0, bytes: 0 }
-    }
-
+impl Desk {
+    /// Decides about the frame in a slot and queues its copies.
     #[inline]
-    fn count(&mut self, vlan: Option<u16>, bytes: usize) {
-        let (Some(_), Some(vlan)) = (self.counters, vlan) else { return };
-        if vlan != self.vlan {
-            self.end();
-            self.vlan = vlan;
+    fn forward(&mut self, tables: &Tables, tick: Tick, index: usize, tally: &mut Tally<'_>) {
+        tally.receive();
+        let frame = match self.rx.frame(index) {
+            Ok(frame) => frame,
+            Err(reason) => return tally.drop(reason),
+        };
+        let ingress =
+            Ingress { device: tally.device, bytes: frame.bytes, tag: frame.tag, header: frame.header };
+        let verdict = pipeline::forward(tables, tick, &ingress, &mut self.egress);
+        self.notices.notify(&self.egress, frame.bytes);
+        tally.count(self.egress.vlan, frame.bytes.len());
+        match verdict {
+            Ok(()) => {
+                for output in &self.egress.outputs {
+                    self.outgoing.push(output, index as u8);
+                }
+                for reason in &self.egress.dropped {
+                    tally.drop(*reason);
+                }
+            }
+            Err(reason) => tally.drop(reason),
         }
-        self.frames += 1;
-        self.bytes += bytes as u64;
     }
 
-    fn end(&mut self) {
-        if let Some(counters) = self.counters.filter(|_| self.frames > 0) {
-            counters.add(self.vlan, self.frames, self.bytes);
-        }
-        (self.frames, self.bytes) = (0, 0);
+    /// Sends what is queued, and what the control thread is to know.
+    fn flush(&mut self, snapshot: &Snapshot) {
+        self.outgoing.flush(snapshot, &self.rx);
+        self.notices.flush();
     }
 }
 
@@ -309,71 +329,6 @@ impl Outgoing {
                 slot.send(frames, &mut self.scratch);
             }
             queue.clear();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use forwarding::fdb::{Fdb, FdbConfig};
-    use forwarding::ids::{BridgeId, PortId};
-    use forwarding::tables::{
-        Admission, BridgeEntry, DeviceEntry, FloodLists, Learning, PortEntry, TransmitPlan,
-    };
-    use forwarding::vlan::VlanPolicy;
-    use forwarding::vlan_counters::VlanCount;
-
-    fn tables(vlan_counters: Option<Arc<VlanCounters>>) -> Tables {
-        let vlan = VlanPolicy::Trunk(None);
-        let flood = FloodLists::compile([(PortId(0), &vlan)].into_iter());
-        let fdb = Fdb::new(FdbConfig { capacity: 4, ageing: 300, seed: 1 });
-        let (transmit, learning) = (TransmitPlan::One(DeviceId(0)), Learning::default());
-        Tables {
-            generation: 1,
-            devices: vec![Some(DeviceEntry { port: PortId(0), mtu: 1500, admission: Admission::All })],
-            ports: vec![Some(PortEntry {
-                bridge: BridgeId(0),
-                vlan,
-                transmit,
-                snoop: false,
-                learning,
-                storm: None,
-            })],
-            bridges: vec![Some(BridgeEntry { fdb: Arc::new(fdb), flood: Arc::new(flood), vlan_counters })],
-        }
-    }
-
-    #[test]
-    fn runs_of_one_vlan_are_counted_together_and_completely() {
-        let counters = Arc::new(VlanCounters::new());
-        let tables = tables(Some(Arc::clone(&counters)));
-        let mut run = VlanRun::of(&tables, DeviceId(0));
-        for (vlan, bytes) in [
-            (None, 60),
-            (Some(0), 60),
-            (Some(5), 100),
-            (Some(5), 200),
-            (None, 60),
-            (Some(5), 1),
-            (Some(0), 9),
-        ] {
-            run.count(vlan, bytes);
-        }
-        run.end();
-        run.end();
-        let count = |vlan, frames, bytes| VlanCount { vlan, frames, bytes };
-        assert_eq!(counters.read(), [count(0, 2, 69), count(5, 3, 301)]);
-    }
-
-    #[test]
-    fn without_counters_nothing_is_counted() {
-        let tables = tables(None);
-        for device in [0, 7] {
-            let mut run = VlanRun::of(&tables, DeviceId(device));
-            run.count(Some(1), 60);
-            assert_eq!(run.frames, 0);
-            run.end();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -12,13 +12,20 @@ use vswitch::control::{Control, Places};
 use vswitch::datapath::Datapath;
 use vswitch::netlink::monitor::LinkMonitor;
 use vswitch::rpc::listener::Listener;
+use vswitch::device::Device;
+use vswitch::fastpath::{Kernel, LoadOptions, Pins, cleanup};
+use vswitch::model::FastPathMode;
 use vswitch::settings::{Flags, LogFormat, Settings};
 use vswitch::switch::Switch;
+use vswitch::switch::fast::FastPath;
 use vswitch::worker::WorkerThread;
 use vswitch::{punt, random, state_file};
 
 /// Notices of workers that may wait for the control thread.
 const NOTICES: usize = 1024;
+
+/// Frames that may wait for each worker where the kernel's executor leaves them to it.
+const MISSES: i32 = 4096;
 
 /// Nice value of all our threads, -20..=19; lower runs first.
 const NICENESS: i32 = -10;
@@ -35,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> anyhow::Result<()> {
-    let epoch = Instant::now();
+    let epoch = boot();
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let (settings, warnings) = Settings::load(flags, std::env::vars_os(), cpus)?;
     start_log(&settings)?;
@@ -45,6 +52,9 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     raise_priority();
     // First of all the lock on the run directory: no file is read that another daemon is writing.
     let listener = Listener::bind(&settings.rundir)?;
+    if flags.cleanup {
+        return clean_up(&settings);
+    }
     let model = state_file::load(&settings.state)?;
     let (signals, signal_end) = UnixStream::pair().context("socket pair")?;
     signals.set_nonblocking(true).context("socket pair")?;
@@ -56,11 +66,16 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     let links = monitor.dump()?;
     let mut datapath = Datapath::new();
     let (notices, inbox) = punt::channel(NOTICES);
-    let workers: Vec<_> = (0..settings.workers)
-        .map(|index| WorkerThread::start(index, &mut datapath, epoch, notices.clone()))
-        .collect::<Result<_, _>>()
-        .context("can't start a worker thread")?;
-    let mut switch = Switch::new(datapath, links, random::number(), settings.metrics.is_some());
+    let kernel = load_fast_path(&settings)?;
+    let (mut workers, mut queues) = (Vec::new(), Vec::new());
+    for index in 0..settings.workers {
+        let misses = kernel.is_ok().then(|| Device::miss_queue(MISSES)).transpose()?;
+        queues.extend(misses.as_ref().map(Device::ifindex));
+        let worker = WorkerThread::start(index, &mut datapath, epoch, notices.clone(), misses);
+        workers.push(worker.context("can't start a worker thread")?);
+    }
+    let fast = FastPath { kernel, queues };
+    let mut switch = Switch::new(datapath, links, random::number(), settings.metrics.is_some(), fast);
     let prepared = switch.prepare_restored(model).map_err(anyhow::Error::msg)?;
     switch.commit(epoch.elapsed(), prepared, 0);
 
@@ -80,6 +95,49 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     control.run()?;
     drop(workers);
     Ok(())
+}
+
+/// Removes what a daemon that is gone has left. The lock on the run directory, which we have, says that it is.
+fn clean_up(settings: &Settings) -> anyhow::Result<()> {
+    let devices = cleanup::remove(&Pins::of(&settings.rundir));
+    // Without a fast path nothing tells which devices were in use but the state file.
+    let model = state_file::load(&settings.state)?;
+    for (name, internal) in model.devices().filter(|(name, _)| !devices.contains(name)) {
+        cleanup::give_up_by_name(&name, internal);
+    }
+    println!("removed what vswitchd with run directory {} has left", settings.rundir.display());
+    for name in devices {
+        println!("{name}: detached");
+    }
+    Ok(())
+}
+
+/// The moment of which the kernel's monotonic clock counts from, so that its executor and ours have the same ticks.
+fn boot() -> Instant {
+    let now = Instant::now();
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.checked_sub(Duration::new(since.tv_sec as u64, since.tv_nsec as u32)).unwrap_or(now)
+}
+
+/// The kernel's executor as the settings want it, or why there is none.
+fn load_fast_path(settings: &Settings) -> anyhow::Result<Result<Kernel, String>> {
+    let pins = Pins::of(&settings.rundir);
+    if settings.fastpath == FastPathMode::Off {
+        cleanup::remove(&pins);
+        return Ok(Err("vswitchd runs with fastpath=off".to_owned()));
+    }
+    match Kernel::load(pins.clone(), LoadOptions::default()) {
+        Ok(kernel) => Ok(Ok(kernel)),
+        Err(error) if settings.fastpath == FastPathMode::On => {
+            Err(error.context("fastpath=on, but the fast path can't be used (fastpath=auto goes on without it)"))
+        }
+        Err(error) => {
+            let reason = format!("{error:#}");
+            tracing::info!(reason, "no fast path in the kernel; workers forward");
+            cleanup::remove(&pins);
+            Ok(Err(reason))
+        }
+    }
 }
 
 /// Lets a failover not wait behind guests' work on a busy host. What Open vSwitch's start script does too.

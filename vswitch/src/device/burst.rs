@@ -121,6 +121,24 @@ impl RxBurst {
         }
     }
 
+    /// Takes the outermost tag of the frame in slot `i` for a mark and returns its TCI; the tag within, if there is one, is
+    /// the frame's outermost from then on. `None`, and nothing is changed, if it has no tag of this protocol.
+    ///
+    /// # Panics
+    /// If `i` is not below [`Self::len`].
+    #[inline]
+    pub fn take_mark(&mut self, i: usize, tpid: u16) -> Option<u16> {
+        let slot = &mut self.slots[i];
+        let mark = slot.tag.filter(|tag| slot.refused.is_none() && tag.tpid == tpid)?;
+        slot.tag = pop_outer(&mut self.region.bytes_mut()[slot.start..slot.start + slot.len]);
+        if slot.tag.is_some() {
+            slot.start += TAG_LEN;
+            slot.len -= TAG_LEN;
+            slot.header = slot.header.shifted(-(TAG_LEN as i16));
+        }
+        Some(mark.tci)
+    }
+
     /// All frames of the last burst, in the order of their arrival.
     #[inline]
     pub fn frames(&self) -> impl ExactSizeIterator<Item = Result<RxFrame<'_>, DropReason>> {

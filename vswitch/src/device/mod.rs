@@ -15,6 +15,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use forwarding::mac::MacAddr;
 
+use crate::netlink::link;
+
 pub mod attach;
 mod burst;
 mod packet;
@@ -22,6 +24,9 @@ mod region;
 mod tap;
 
 pub use burst::{BURST, MAX_FRAME, RxBurst, RxFrame, SendReport, TxBurst, TxFrame};
+
+/// Names of TAPs for frames that the kernel's executor leaves to workers.
+const MISS_QUEUE: &str = "vsw-miss%d";
 
 /// Longest name of a network device, in octets (IFNAMSIZ without the final zero).
 pub const MAX_NAME: usize = 15;
@@ -152,8 +157,46 @@ impl Device {
     /// # Errors
     /// No such device, no CAP_NET_RAW, not Ethernet.
     pub fn netdev(name: &str, ifindex: u32) -> Result<Self, DeviceError> {
-        let socket = packet::PacketSocket::open(name, ifindex)?;
+        let socket = packet::PacketSocket::open(name, ifindex, true)?;
         Ok(Self { name: name.to_owned(), ifindex, kind: Kind::Packet(socket) })
+    }
+
+    /// As [`Self::netdev`], but for sending only until [`Self::set_receiving`] says otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::netdev`].
+    pub fn netdev_to_send(name: &str, ifindex: u32) -> Result<Self, DeviceError> {
+        let socket = packet::PacketSocket::open(name, ifindex, false)?;
+        Ok(Self { name: name.to_owned(), ifindex, kind: Kind::Packet(socket) })
+    }
+
+    /// Whether frames that arrive on a netdev are received from now on. A TAP always receives.
+    ///
+    /// # Errors
+    /// The device has vanished.
+    pub fn set_receiving(&self, receiving: bool) -> Result<(), DeviceError> {
+        match &self.kind {
+            Kind::Packet(socket) => socket
+                .bind(self.ifindex, receiving)
+                .map_err(|e| DeviceError::system(&self.name, "bind the packet socket", e)),
+            Kind::Tap(_) => Ok(()),
+        }
+    }
+
+    /// A TAP by which the kernel's executor hands frames to a worker: up, without addresses of its own, and gone when the
+    /// process is. `frames` may wait in it.
+    ///
+    /// # Errors
+    /// As [`Self::tap`].
+    pub fn miss_queue(frames: i32) -> Result<Self, DeviceError> {
+        let (tap, name) = tap::Tap::open_queue(MISS_QUEUE, frames)?;
+        let ifindex = index_of(&name).map_err(|e| DeviceError::system(&name, "find its index", e))?;
+        let setting = format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+        // Without IPv6 in the kernel there is nothing to turn off.
+        let _none = std::fs::write(setting, "1");
+        link::set_admin_up(ifindex, true)
+            .map_err(|e| DeviceError::system(&name, "set it up", io::Error::other(e.to_string())))?;
+        Ok(Self { name, ifindex, kind: Kind::Tap(tap) })
     }
 
     /// Creates a TAP, or takes over one that exists and nobody has open, with its addresses. It is persistent: it

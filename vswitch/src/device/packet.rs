@@ -30,8 +30,9 @@ pub(super) struct PacketSocket {
 
 impl PacketSocket {
     /// Opens a socket that receives every frame from the wire on the device (promiscuous mode; the kernel ends it when
-    /// the socket closes, however that happens), and none that is sent on it.
-    pub(super) fn open(name: &str, ifindex: u32) -> Result<Self, DeviceError> {
+    /// the socket closes, however that happens), and none that is sent on it. If it is not `receiving`, it receives
+    /// nothing and sends only.
+    pub(super) fn open(name: &str, ifindex: u32, receiving: bool) -> Result<Self, DeviceError> {
         let system = |action| move |source| DeviceError::system(name, action, source);
         // Protocol 0 receives nothing. So no frame of another device gets in before `bind` names the device.
         // SAFETY: no pointers.
@@ -55,7 +56,7 @@ impl PacketSocket {
         socket.set(libc::PACKET_AUXDATA, &on).map_err(system("turn on PACKET_AUXDATA"))?;
         socket.set(libc::PACKET_IGNORE_OUTGOING, &on).map_err(system("turn on PACKET_IGNORE_OUTGOING"))?;
         socket.set_buffers().map_err(system("size the socket's buffers"))?;
-        socket.bind(ifindex).map_err(|error| match error.raw_os_error() {
+        socket.bind(ifindex, receiving).map_err(|error| match error.raw_os_error() {
             Some(libc::ENODEV | libc::ENXIO) => DeviceError::NoSuchDevice { name: name.to_owned() },
             _ => system("bind the packet socket")(error),
         })?;
@@ -91,11 +92,13 @@ impl PacketSocket {
         Ok(())
     }
 
-    fn bind(&self, ifindex: u32) -> io::Result<()> {
+    /// Lets the socket receive from the device, or not.
+    pub(super) fn bind(&self, ifindex: u32, receiving: bool) -> io::Result<()> {
         // SAFETY: sockaddr_ll is plain numbers; all zero is a value of it.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        // Protocol 0 receives nothing.
+        address.sll_protocol = if receiving { (libc::ETH_P_ALL as u16).to_be() } else { 0 };
         address.sll_ifindex = ifindex.cast_signed();
         // SAFETY: the pointer and the length are those of a live sockaddr_ll.
         let result = unsafe {

@@ -27,6 +27,33 @@ impl Tap {
     /// Creates the TAP, or takes over the one that an earlier daemon left.
     pub(super) fn open(name: &str, mac: MacAddr) -> Result<Self, DeviceError> {
         super::check_name(name)?;
+        let (tap, _) = Self::create(name)?;
+        let system = |action| move |source| DeviceError::system(name, action, source);
+        tap.set_mac(mac).map_err(system("set its MAC address"))?;
+        tap.ioctl_value(libc::TUNSETPERSIST, 1).map_err(system("make it persistent"))?;
+        Ok(tap)
+    }
+
+    /// Creates a TAP that goes with its descriptor, and says its name. In `template` the kernel puts the lowest free number
+    /// in the place of `%d`. `frames` may wait in it.
+    pub(super) fn open_queue(template: &str, frames: i32) -> Result<(Self, String), DeviceError> {
+        let (tap, name) = Self::create(template)?;
+        let mut request = interface_request(&name);
+        request.ifr_ifru.ifru_metric = frames;
+        // A request to the interface, not to the TAP; any socket takes it.
+        let socket =
+            rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
+                .map_err(|error| DeviceError::system(&name, "set its queue's length", error.into()))?;
+        // SAFETY: an ifreq whose union holds the queue's length, a number.
+        let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFTXQLEN, &mut request) };
+        if result < 0 {
+            return Err(DeviceError::system(&name, "set its queue's length", io::Error::last_os_error()));
+        }
+        Ok((tap, name))
+    }
+
+    /// Creates or takes over a TAP, with virtio headers and all offloads; returns its name too.
+    fn create(name: &str) -> Result<(Self, String), DeviceError> {
         let system = |action| move |source| DeviceError::system(name, action, source);
         let file = OpenOptions::new()
             .read(true)
@@ -52,9 +79,8 @@ impl Tap {
         tap.ioctl(libc::TUNSETVNETHDRSZ, &mut (VirtioNetHeader::LEN as c_int))
             .map_err(system("set the length of the virtio header"))?;
         tap.set_offloads().map_err(system("turn on its offloads"))?;
-        tap.set_mac(mac).map_err(system("set its MAC address"))?;
-        tap.ioctl_value(libc::TUNSETPERSIST, 1).map_err(system("make it persistent"))?;
-        Ok(tap)
+        let octets: Vec<u8> = request.ifr_name.iter().take_while(|c| **c != 0).map(|c| c.cast_unsigned()).collect();
+        Ok((tap, String::from_utf8_lossy(&octets).into_owned()))
     }
 
     /// Everything we can pass on: partial checksums and super-frames, so that the host need not finish them.

@@ -256,6 +256,27 @@ fn number_of(
     Some(number)
 }
 
+/// Whether a port of flat tables has this place in the VLANs.
+pub fn is_policy(image: &Image, port: &Port, policy: &VlanPolicy) -> bool {
+    let same_set = |number: u16, set: &Option<VlanSet>| match set {
+        None => number == layout::EVERY_VLAN,
+        Some(set) => image.vlan_sets.get(usize::from(number)) == Some(set.words()),
+    };
+    match policy {
+        VlanPolicy::Access(vlan) => (port.vlan_mode, port.vlan) == (vlan_mode::ACCESS, *vlan),
+        VlanPolicy::Trunk(trunks) => port.vlan_mode == vlan_mode::TRUNK && same_set(port.trunks, trunks),
+        VlanPolicy::NativeTagged { native, trunks } => {
+            (port.vlan_mode, port.vlan) == (vlan_mode::NATIVE_TAGGED, *native) && same_set(port.trunks, trunks)
+        }
+        VlanPolicy::NativeUntagged { native, trunks } => {
+            (port.vlan_mode, port.vlan) == (vlan_mode::NATIVE_UNTAGGED, *native) && same_set(port.trunks, trunks)
+        }
+        VlanPolicy::Dot1qTunnel { vlan, cvlans } => {
+            (port.vlan_mode, port.vlan) == (vlan_mode::TUNNEL, *vlan) && same_set(port.cvlans, cvlans)
+        }
+    }
+}
+
 /// Whether a device is one that the program finds by its interface index.
 pub fn is_indexed(image: &Image, ifindex: u32) -> bool {
     image.index[ifindex as usize % INDEX_BUCKETS].ways.iter().any(|way| way[0] == ifindex)

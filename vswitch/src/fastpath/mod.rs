@@ -10,7 +10,9 @@
 //! - `pins`: where things outlive the daemon
 //! - `kernel`: the program and its maps
 //! - `hooks`: where it is attached
+//! - `cleanup`: what a daemon that is gone has left
 
+pub mod cleanup;
 pub mod encode;
 pub mod hooks;
 pub mod kernel;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use forwarding::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 
-use super::{FailMode, Ids, Limits, Vlan, VlanError, VlanList, VlanMode, VlanParts, mac_text};
+use super::{FailMode, FastPathMode, Ids, Limits, Vlan, VlanError, VlanList, VlanMode, VlanParts, mac_text};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -16,6 +16,8 @@ pub(super) struct Bridge {
     carrier: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fail_mode: Option<FailMode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fastpath: Option<FastPathMode>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mac_table_size: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +118,7 @@ impl TryFrom<Bridge> for super::Bridge {
             mac: file.mac,
             carrier: file.carrier,
             fail_mode: file.fail_mode,
+            fastpath: file.fastpath.unwrap_or_default(),
             mac_table_size: file.mac_table_size.unwrap_or(Self::DEFAULT_TABLE_SIZE),
             mac_aging_time: file.mac_aging_time.unwrap_or(Self::DEFAULT_AGING_TIME),
             vlan: vlan(file.vlan_mode, file.tag, file.trunks, file.cvlans)?,
@@ -137,6 +140,7 @@ impl From<super::Bridge> for Bridge {
             mac: bridge.mac,
             carrier: bridge.carrier,
             fail_mode: bridge.fail_mode,
+            fastpath: Some(bridge.fastpath).filter(|mode| *mode != FastPathMode::Auto),
             mac_table_size: unless(bridge.mac_table_size, super::Bridge::DEFAULT_TABLE_SIZE),
             mac_aging_time: unless(bridge.mac_aging_time, super::Bridge::DEFAULT_AGING_TIME),
             vlan_mode: mode,

@@ -15,8 +15,10 @@ use super::socket::{Channel, Message, append_message, flags};
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 
 const LINK_HEADER_LEN: usize = 16;
@@ -40,6 +42,10 @@ pub struct Link {
     pub master: Option<u32>,
     /// The driver's kind for virtual devices ("veth", "tun", "bridge", ...); none for most NICs.
     pub kind: Option<String>,
+    /// Interface index of the device that it is based on; of a veth, of its other end.
+    pub peer: Option<u32>,
+    /// The network namespace of that device, as ours calls it (a nsid), if it is another one than ours.
+    pub peer_netns: Option<i32>,
     /// What the link carries: `ARPHRD_ETHER`, `ARPHRD_LOOPBACK`, ...
     pub link_type: u16,
 }
@@ -64,6 +70,8 @@ impl Link {
             carrier: admin_up && header.flags.contains(LinkFlags::LowerUp),
             master: None,
             kind: None,
+            peer: None,
+            peer_netns: None,
             link_type: header.link_layer_type.into(),
         };
         for attribute in NlasIterator::new(payload.get(LINK_HEADER_LEN..)?).flatten() {
@@ -74,6 +82,8 @@ impl Link {
                 IFLA_ADDRESS => link.mac = value.try_into().map_or(MacAddr::ZERO, MacAddr),
                 IFLA_MTU => link.mtu = number()?,
                 IFLA_MASTER => link.master = number(),
+                IFLA_LINK => link.peer = number(),
+                IFLA_LINK_NETNSID => link.peer_netns = number().map(u32::cast_signed),
                 IFLA_LINKINFO => {
                     let mut info = NlasIterator::new(value).flatten();
                     link.kind = info.find(|nla| nla.kind() == IFLA_INFO_KIND).map(|nla| text(nla.value()));
@@ -176,6 +186,32 @@ pub fn set_admin_up(ifindex: u32, up: bool) -> Result<(), NetlinkError> {
     set_flag(ifindex, LinkFlags::Up, up, || format!("set the network device with index {ifindex} {state}"))
 }
 
+/// The MAC address of a device in another network namespace, whose nsid is given; `None` if we may not look there, or there
+/// is no such device.
+pub fn mac_in_namespace(nsid: i32, ifindex: u32) -> Option<MacAddr> {
+    let mut message = message_for(ifindex);
+    message.attributes.push(LinkAttribute::IfNetnsId(nsid));
+    let action = || format!("read the network device with index {ifindex} of namespace {nsid}");
+    get_matching(&message, action).ok().map(|link| link.mac).filter(|mac| mac.is_valid_source())
+}
+
+/// Whether the interface flag IFF_PROMISC is set (packet sockets that want it don't count).
+///
+/// # Errors
+/// No such device.
+pub fn is_promiscuous(ifindex: u32) -> Result<bool, NetlinkError> {
+    has_flag(ifindex, LinkFlags::Promisc)
+}
+
+/// Sets or clears the interface flag IFF_PROMISC.
+///
+/// # Errors
+/// No such device, or no CAP_NET_ADMIN.
+pub fn set_promiscuous(ifindex: u32, on: bool) -> Result<(), NetlinkError> {
+    let action = || format!("make the network device with index {ifindex} promiscuous, or not");
+    set_flag(ifindex, LinkFlags::Promisc, on, action)
+}
+
 /// Sets one interface flag on or off.
 pub(super) fn set_flag(
     ifindex: u32,
@@ -197,6 +233,15 @@ pub(super) fn has_flag(ifindex: u32, flag: LinkFlags) -> Result<bool, NetlinkErr
         set |= LinkHeader::parse(answer.payload).is_ok_and(|header| header.flags.contains(flag));
     })?;
     Ok(set)
+}
+
+/// Deletes a virtual device.
+///
+/// # Errors
+/// No such device, one that can't be deleted, or no CAP_NET_ADMIN.
+pub fn delete(ifindex: u32) -> Result<(), NetlinkError> {
+    let action = || format!("delete the network device with index {ifindex}");
+    ask(libc::RTM_DELLINK, &message_for(ifindex), action, |_| {})
 }
 
 /// Sets the device's MAC address.

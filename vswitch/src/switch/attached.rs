@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use forwarding::ids::{MAX_DEVICES, PortId};
+use forwarding::mac::MacAddr;
 
 use super::Switch;
+use super::fast::peer_of;
 use super::roles::Role;
 use crate::counters::DeviceCounters;
 use crate::datapath::Slot;
 use crate::device::attach::{Attached as Attachment, attach};
 use crate::device::{Device, DeviceError};
+use crate::fastpath::layout::device_flags;
 use crate::netlink::hoststack::HostStack;
 use crate::netlink::link::{self, Link};
 
@@ -58,9 +61,38 @@ pub(super) struct Attached {
     pub(super) mtu: u32,
     /// Frames can leave by it.
     pub(super) usable: bool,
+    /// A worker receives from it.
+    pub(super) receives: bool,
+    /// Address of the other end of a veth that leads into another network namespace.
+    pub(super) peer: Option<MacAddr>,
 }
 
 impl Attached {
+    /// What the kernel's tables say about it, the changes to be undone among it.
+    pub(super) fn flags(&self) -> u8 {
+        let changed = self.attachment.as_ref().map_or(0, Attachment::changes);
+        if self.is_internal() { changed | device_flags::INTERNAL } else { changed }
+    }
+
+    /// Lets a worker receive from it, or not.
+    pub(super) fn set_receiving(&mut self, receives: bool) {
+        if self.receives == receives {
+            return;
+        }
+        match self.slot.device.set_receiving(receives) {
+            Ok(()) => self.receives = receives,
+            Err(error) => tracing::warn!(%error, "the packet socket keeps receiving, or not"),
+        }
+    }
+
+    /// Sets the interface flag, which outlives us, unlike a packet socket's wish.
+    pub(super) fn set_promiscuous(&mut self) {
+        let Some(attachment) = &mut self.attachment else { return };
+        if let Err(error) = attachment.set_promiscuous() {
+            tracing::warn!(device = self.slot.device.name(), %error, "not promiscuous beyond this daemon's life");
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         self.slot.device.name()
     }
@@ -113,14 +145,21 @@ impl Switch {
             return Ok(Some(Opened { device: Some(device), attachment: None, mtu, usable }));
         }
         let Some(link) = self.link(name) else { return Ok(None) };
-        let device = match Device::netdev(name, link.ifindex) {
+        // With the fast path it is received from only if that can't be attached.
+        let fast = self.fast.kernel.is_ok();
+        let opened =
+            if fast { Device::netdev_to_send(name, link.ifindex) } else { Device::netdev(name, link.ifindex) };
+        let device = match opened {
             Ok(device) => device,
             // Gone before the news of it came.
             Err(DeviceError::NoSuchDevice { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let attachment = attach(name, link.ifindex)
+        let mut attachment = attach(name, link.ifindex)
             .map_err(|source| OpenError::Attach { name: name.to_owned(), source })?;
+        if let Some((_, flags)) = self.fast.earlier_device(name, link.ifindex) {
+            attachment.inherit(flags);
+        }
         if let HostStack::Partly(reason) = attachment.host_stack() {
             tracing::warn!(device = name, "{reason}");
         }
@@ -144,11 +183,23 @@ impl Switch {
         let Some(device) = opened.device.take() else { return };
         let load = |worker| self.devices.iter().filter(|(_, a)| a.slot.worker == worker).count();
         let worker = (0..self.datapath.workers()).min_by_key(|worker| load(*worker)).unwrap_or(0);
-        let slot = Arc::new(Slot { device, counters: DeviceCounters::default(), worker });
+        let peer = link.and_then(peer_of);
+        self.incarnation = self.incarnation.wrapping_add(1);
+        let (incarnation, ifindex) = (self.incarnation, device.ifindex());
+        let earlier = self.fast.earlier_device(device.name(), ifindex).map(|(number, _)| number);
+        let receives = self.fast.kernel.is_err();
+        let slot = Arc::new(Slot { device, counters: DeviceCounters::default(), worker, incarnation });
         let attachment = opened.attachment.take();
         let (mtu, usable) = (opened.mtu, opened.usable);
-        if self.devices.insert(Attached { slot, attachment, port: None, mtu, usable }).is_none() {
-            tracing::error!("all {MAX_DEVICES} device numbers are in use");
+        let attached = Attached { slot, attachment, port: None, mtu, usable, receives, peer };
+        let number = match earlier {
+            Some(number) => self.devices.insert_at(number, attached),
+            None => self.devices.insert(attached),
+        };
+        match (number, &mut self.fast.kernel) {
+            (None, _) => tracing::error!("all {MAX_DEVICES} device numbers are in use"),
+            (Some(number), Ok(kernel)) => kernel.clear_device_stats(number),
+            (Some(_), Err(_)) => {}
         }
     }
 }

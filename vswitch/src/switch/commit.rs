@@ -74,8 +74,8 @@ impl Switch {
         let before = std::mem::replace(&mut self.model, model);
         let mut stale = self.drop_ports(&before);
         let released = self.release_devices();
-        self.drop_bridges();
-        self.update_bridges(now);
+        let mut stale_fdbs = self.drop_bridges();
+        self.update_bridges(now, &mut stale_fdbs);
         self.add_ports(now, &options, &mut stale);
         for device in opened {
             self.install(device);
@@ -93,7 +93,16 @@ impl Switch {
             }
         }
         self.update_statics();
-        released.into_iter().for_each(Attached::release);
+        for (bridge, fdb) in stale_fdbs {
+            self.fast.drop_fdb(fdb);
+            self.fast.clear_vlan_stats(bridge);
+        }
+        self.finish_adoption(Tick::at(now));
+        self.sync_hooks();
+        for attached in released {
+            self.fast.unhook(attached.ifindex());
+            attached.release();
+        }
         self.schedule_polling(now);
         self.events.push(EventKind::Config { commands });
         self.settle(now);
@@ -137,19 +146,19 @@ impl Switch {
             .collect()
     }
 
-    fn drop_bridges(&mut self) {
+    /// Takes out the bridges that the model doesn't have any more. Returns their numbers with those of their FDBs' maps.
+    fn drop_bridges(&mut self) -> Vec<(u16, Option<u16>)> {
         let gone: Vec<_> = self
             .bridges
             .iter()
             .filter(|(_, b)| !self.model.bridges.contains_key(&b.name))
             .map(|(n, _)| n)
             .collect();
-        for number in gone {
-            self.bridges.remove(number);
-        }
+        let remove = |number| (number, self.bridges.remove(number).and_then(|bridge| bridge.fdb_number));
+        gone.into_iter().map(remove).collect()
     }
 
-    fn update_bridges(&mut self, now: Duration) {
+    fn update_bridges(&mut self, now: Duration, stale_fdbs: &mut Vec<(u16, Option<u16>)>) {
         let wanted: Vec<_> = self.model.bridges.iter().map(|(n, b)| (n.clone(), b.clone())).collect();
         for (name, wanted) in wanted {
             let config = FdbConfig {
@@ -158,26 +167,36 @@ impl Switch {
                 seed: self.seed,
             };
             let found =
-                self.bridges.iter_mut().find(|(_, bridge)| bridge.name == name).map(|(_, bridge)| bridge);
+                self.bridges.iter_mut().find(|(_, bridge)| bridge.name == name);
             match found {
-                Some(bridge) if bridge.fdb.config().capacity != config.capacity => {
-                    bridge.fdb = Arc::new(refill(&bridge.fdb, config, Tick::at(now)));
+                Some((number, bridge)) if bridge.fdb.config().capacity != config.capacity => {
+                    let (new, fdb_number) = self.fast.fdb(&name, config);
+                    refill(&bridge.fdb, &new, Tick::at(now));
+                    bridge.fdb = Arc::new(new);
+                    stale_fdbs.push((number, bridge.fdb_number));
+                    bridge.fdb_number = fdb_number;
                 }
-                Some(bridge) => bridge.fdb.set_ageing(config.ageing),
+                Some((_, bridge)) => bridge.fdb.set_ageing(config.ageing),
                 None => {
-                    let fdb = Arc::new(Fdb::new(config));
+                    let (fdb, fdb_number) = self.fast.fdb(&name, config);
+                    let fdb = Arc::new(fdb);
                     let flood = Arc::new(FloodLists::default());
                     let vlan_counters = self.count_vlans.then(|| Arc::new(VlanCounters::new()));
                     // The model's limits keep the number of bridges below that of ports.
-                    let _ = self.bridges.insert(Bridge {
+                    let bridge = Bridge {
                         name,
                         fdb,
+                        fdb_number,
                         flood,
                         neighbours: Neighbours::default(),
                         statics: Statics::new(),
                         vlan_counters,
                         carrier: None,
-                    });
+                    };
+                    let _ = match self.fast.earlier_bridge(&bridge.name) {
+                        Some(number) => self.bridges.insert_at(number, bridge),
+                        None => self.bridges.insert(bridge),
+                    };
                 }
             }
         }
@@ -217,14 +236,18 @@ impl Switch {
                     continue;
                 }
                 let bond = bond.map(|wanted| new_bond(now, name, wanted, &options[name].bond));
-                let _ = self.ports.insert(Port {
+                let port = Port {
                     name: name.clone(),
                     bridge,
                     vlan,
                     learning,
                     storm: storm_control(storm),
                     bond,
-                });
+                };
+                let _ = match self.fast.earlier_port(bridge, &port.name) {
+                    Some(number) => self.ports.insert_at(number, port),
+                    None => self.ports.insert(port),
+                };
             }
         }
     }
@@ -350,13 +373,11 @@ fn new_bond(now: Duration, name: &str, wanted: &model::Bond, options: &BondOptio
     bond
 }
 
-/// A table of another size with the old one's entries, as many as fit.
-fn refill(old: &Fdb, config: FdbConfig, now: Tick) -> Fdb {
-    let new = Fdb::new(config);
+/// Fills a table of another size with the old one's entries, as many as fit.
+fn refill(old: &Fdb, new: &Fdb, now: Tick) {
     let mut entries = old.entries(now);
     entries.sort_unstable_by_key(|entry| entry.age);
     for entry in entries {
         new.learn(entry.vlan, entry.mac, entry.port, Tick(now.0.wrapping_sub(entry.age)));
     }
-    new
 }

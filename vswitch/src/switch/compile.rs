@@ -16,6 +16,7 @@ impl Switch {
     pub(super) fn publish(&mut self) {
         self.published = self.revisions();
         let snapshot = self.compile();
+        self.publish_to_kernel(&snapshot);
         self.datapath.publish(snapshot);
     }
 

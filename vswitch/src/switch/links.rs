@@ -26,6 +26,7 @@ impl Switch {
         }
         if changed {
             self.publish();
+            self.sync_hooks();
         }
         self.settle(now);
     }
@@ -47,6 +48,7 @@ impl Switch {
         }
         if changed {
             self.publish();
+            self.sync_hooks();
         }
         self.settle(now);
     }
@@ -59,8 +61,13 @@ impl Switch {
             tracing::info!(from = before.name, to = link.name, "device renamed");
             changed |= self.device_gone(now, before);
         }
+        // The end of a veth that has just come into this namespace, or has changed in it.
+        if let Some(other) = link.peer.filter(|_| link.peer_netns.is_none()) {
+            changed |= self.refresh_peer(other);
+        }
         let Some(role) = self.role(&link.name) else { return changed };
         let port = role.port.clone();
+        changed |= self.refresh_peer(link.ifindex);
         match self.device_number(&link.name) {
             Some(number) if self.devices.get(number).is_some_and(|a| a.ifindex() == link.ifindex) => {
                 let Some(attached) = self.devices.get_mut(number) else { return changed };
@@ -111,7 +118,16 @@ impl Switch {
 
     fn link_deleted(&mut self, now: Duration, ifindex: u32) -> bool {
         let Some(link) = self.links.remove(&ifindex) else { return false };
-        self.device_gone(now, &link)
+        // The end of a veth that was in this namespace is in another one now, or gone with its other end.
+        let changed = link.peer.filter(|_| link.peer_netns.is_none()).is_some_and(|other| self.peer_left(other));
+        self.device_gone(now, &link) || changed
+    }
+
+    /// Asks the kernel where the other end of a device is now.
+    fn peer_left(&mut self, ifindex: u32) -> bool {
+        let Ok(link) = link::get(ifindex) else { return false };
+        self.links.insert(ifindex, link);
+        self.refresh_peer(ifindex)
     }
 
     /// Gives up a device that is not there any more. The internal port is made again.
@@ -124,6 +140,7 @@ impl Switch {
         let Some(attached) = self.devices.remove(number) else { return false };
         tracing::warn!(device = name, "device is gone; it is picked up again when it comes back");
         let port = attached.port.and_then(|id| self.ports.get(id.0)).map(|port| port.name.clone());
+        self.fast.unhook(link.ifindex);
         attached.release();
         let Some(port) = port else { return true };
         self.tell_link(&port, link, false, None);

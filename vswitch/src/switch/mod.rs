@@ -6,12 +6,13 @@
 mod attached;
 mod commit;
 mod compile;
+pub mod fast;
 mod links;
 mod roles;
 mod slab;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use forwarding::vlan_counters::VlanCounters;
 
 use self::attached::Attached;
 pub use self::commit::Prepared;
+use self::fast::{Fast, FastPath};
 use self::slab::Slab;
 pub use self::status::Moment;
 use crate::announcer::{Announcer, Host};
@@ -72,12 +74,20 @@ pub struct Switch {
     /// The model's hints changed since it was last saved.
     unsaved: bool,
     scratch: TxBurst,
+    /// The kernel's executor.
+    fast: Fast,
+    /// Interface indexes of devices that the kernel's executor finds.
+    indexed: BTreeSet<u32>,
+    /// Counts devices that were installed.
+    incarnation: u8,
 }
 
 #[derive(Debug)]
 struct Bridge {
     name: String,
     fdb: Arc<Fdb>,
+    /// Number of the FDB's map in the kernel.
+    fdb_number: Option<u16>,
     flood: Arc<FloodLists>,
     /// Which addresses the guests behind its ports have.
     neighbours: Neighbours,
@@ -110,15 +120,26 @@ impl Drop for Switch {
 
 impl Switch {
     /// With no bridge. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
-    /// counted by VLAN.
-    pub fn new(datapath: Datapath, links: Vec<Link>, seed: u64, count_vlans: bool) -> Self {
-        Self {
+    /// counted by VLAN; `fast` is the kernel's executor.
+    pub fn new(
+        datapath: Datapath,
+        links: Vec<Link>,
+        seed: u64,
+        count_vlans: bool,
+        fast: FastPath,
+    ) -> Self {
+        let fast = Fast::new(fast);
+        let [bridge_numbers, port_numbers, device_numbers] = fast.earlier_numbers();
+        let mut switch = Self {
             model: Model::default(),
             datapath,
             links: links.into_iter().map(|link| (link.ifindex, link)).collect(),
             bridges: Slab::new(MAX_PORTS),
             ports: Slab::new(MAX_PORTS),
             devices: Slab::new(MAX_DEVICES),
+            fast,
+            indexed: BTreeSet::new(),
+            incarnation: 0,
             announcer: Announcer::default(),
             seed,
             count_vlans,
@@ -129,7 +150,11 @@ impl Switch {
             events: Vec::new(),
             unsaved: false,
             scratch: TxBurst::new(),
-        }
+        };
+        switch.bridges.reserve(bridge_numbers);
+        switch.ports.reserve(port_numbers);
+        switch.devices.reserve(device_numbers);
+        switch
     }
 
     /// The committed model, with the members active now as hints.
@@ -270,10 +295,18 @@ impl Switch {
 
     /// Gives all devices back as they were found, and takes the internal ports away.
     fn shut_down(&mut self) {
+        for ifindex in self.fast.hooks.keys().copied().collect::<Vec<_>>() {
+            self.fast.unhook(ifindex);
+        }
         self.datapath.publish(Snapshot::default());
         self.wait_applied();
         let numbers: Vec<_> = self.devices.iter().map(|(number, _)| number).collect();
         numbers.into_iter().filter_map(|number| self.devices.remove(number)).for_each(Attached::release);
+        if let Ok(kernel) = &self.fast.kernel
+            && let Err(error) = kernel.pins().remove_all()
+        {
+            tracing::warn!(%error, "the pinned maps can't be removed");
+        }
     }
 
     fn wait_applied(&self) {
