@@ -100,8 +100,8 @@ pub(crate) fn spoilt_frame(random: &mut Random) -> Vec<u8> {
 /// IP protocols that the hashes tell apart.
 pub(crate) const PROTOCOLS: &[u8] = &[0, 1, 4, 6, 17, 33, 41, 43, 44, 47, 50, 51, 58, 60, 132, 136, 137];
 
-/// A header of an IP protocol behind IPv4, IPv6, and an extension header of so many units of 8 octets; and random octets
-/// behind that. The options of IPv4 move it by units of 4.
+/// A header of an IP protocol behind IPv4, IPv6, and an extension header of so many units of 8 octets; and random
+/// octets behind that. The options of IPv4 move it by units of 4.
 pub(crate) fn far_header(random: &mut Random, units: usize, protocol: u8) -> Vec<u8> {
     let mut bytes = random.octets(12);
     bytes.extend([0x08, 0x00]);
