@@ -178,7 +178,8 @@ __noinline __u32 vsw_hash_full(struct __sk_buff *skb, __u32 policy, __u32 layer2
         walk.at -= VSW_TAG_LEN;
         walk.limit = VSW_INNER_LIMIT;
     }
-#pragma clang loop unroll(disable)
+    // Unrolled, since the verifier of Linux 6.1 refuses some loops for the order in which the compiler lays them out.
+#pragma clang loop unroll(full)
     for (int i = 0; i <= VSW_MAX_TRANSITIONS; i++) {
         int next = vsw_walk_step(skb, &walk);
         if (next == VSW_NONE)
