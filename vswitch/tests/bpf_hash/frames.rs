@@ -236,8 +236,8 @@ fn gre(random: &mut Random, depth: usize) -> Vec<u8> {
         flags |= random.number() as u16 & 7;
     }
     let ppp = random.percent(25);
-    if ppp && random.percent(90) {
-        flags = flags & !7 | 0x2001;
+    if ppp && random.percent(95) {
+        flags = flags & !7 | if random.percent(85) { 0x2001 } else { 1 };
     }
     let optional = [0x8000, 0x2000, 0x1000].into_iter().filter(|flag| flags & flag != 0).count()
         + usize::from(ppp && flags & 0x0080 != 0);
