@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The six transmit hashes (`xmit_hash_policy`), bit for bit those of forwarding::flow_hash, which are those of the Linux
-// bonding driver since 5.18 on a little-endian host.
+// The six transmit hashes (`xmit_hash_policy`), bit for bit those of forwarding::flow_hash, which are those of the
+// Linux bonding driver since 5.18 on a little-endian host.
 #ifndef VSW_HASH_H
 #define VSW_HASH_H
 
@@ -80,8 +80,8 @@ static __always_inline __u32 vsw_hash_from(bool linear, struct __sk_buff *skb, _
 // policy: enum vsw_hash_policy; other numbers are taken for an encap policy.
 // tagged: the frame leaves with an outer tag beside its octets; tci: that tag's control information (host order), 0 if
 //         the frame leaves without one.
-// inner:  0, or a tag (TPID << 16 | TCI, host order, TPID 0x8100 or 0x88a8) that is not in the octets either but counts as
-//         if put in behind the addresses: forwarding::flow_hash::hash_with_inner.
+// inner:  0, or a tag (TPID << 16 | TCI, host order, TPID 0x8100 or 0x88a8) that is not in the octets either but counts
+//         as if put in behind the addresses: forwarding::flow_hash::hash_with_inner.
 static __always_inline __u32 vsw_hash(struct __sk_buff *skb, __u32 policy, bool tagged, __u16 tci, __u32 inner)
 {
     return vsw_hash_from(true, skb, policy, tagged, tci, inner);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// The dissection behind encap2+3 and encap3+4: walks tags, tunnels and IPv6 extension headers to the innermost IP header,
-// as the kernel's generic flow dissector does when the bonding driver calls it. UDP tunnels are not entered. The C twin
-// of forwarding/src/flow_hash/full.rs.
+// The dissection behind encap2+3 and encap3+4: walks tags, tunnels and IPv6 extension headers to the innermost IP
+// header, as the kernel's generic flow dissector does when the bonding driver calls it. UDP tunnels are not entered.
+// The C twin of forwarding/src/flow_hash/full.rs.
 //
 // One step of the walk is a global function, which the verifier looks at once, whatever calls it.
 #ifndef VSW_HASH_FULL_H
@@ -172,13 +172,14 @@ __noinline __u32 vsw_hash_full(struct __sk_buff *skb, __u32 policy, __u32 layer2
         .pending_tag = flags & VSW_WALK_TAGGED,
     };
 
-    // A walk begins with that tag then. All that is read of a tag is the type at its end, which here is the frame's own,
-    // so the walk may as well begin a tag's length before the place where the tag isn't.
+    // A walk begins with that tag then. All that is read of a tag is the type at its end, which here is the frame's
+    // own; so the walk begins a tag's length earlier.
     if (flags & VSW_WALK_INNER) {
         walk.at -= VSW_TAG_LEN;
         walk.limit = VSW_INNER_LIMIT;
     }
-#pragma clang loop unroll(disable)
+    // Unrolled, since the verifier of Linux 6.1 refuses some loops for the order in which the compiler lays them out.
+#pragma clang loop unroll(full)
     for (int i = 0; i <= VSW_MAX_TRANSITIONS; i++) {
         int next = vsw_walk_step(skb, &walk);
         if (next == VSW_NONE)

@@ -81,7 +81,8 @@ struct vsw_keys {
 // No limit but the frame's end.
 #define VSW_WHOLE_FRAME ((__u32)-1)
 
-// Copies `len` octets at an offset, from any part of the frame; false if they are not all there, or not all below `limit`.
+// Copies `len` octets at an offset, from any part of the frame; false if they are not all there, or not all below
+// `limit`.
 static __always_inline bool vsw_read(struct __sk_buff *skb, __u32 limit, __u32 at, void *to, __u32 len)
 {
     return at + len <= limit && bpf_skb_load_bytes(skb, at, to, len) == 0;

@@ -16,7 +16,8 @@ struct vsw_internet {
     int protocol;
 };
 
-// The IP header at an offset; false if it is cut off. Its version and header length are believed: the ethertype decides.
+// The IP header at an offset; false if it is cut off. Its version and header length are believed: the ethertype
+// decides.
 static __always_inline bool vsw_internet(struct __sk_buff *skb, __u32 at, __u32 type, struct vsw_internet *found)
 {
     union {

@@ -81,8 +81,8 @@ static __always_inline enum vsw_next vsw_packet_named(struct __sk_buff *skb, str
     return vsw_packet(walk, bpf_ntohs(type));
 }
 
-// GRE (RFC 2784, RFC 2890), Ethernet in it, and PPP in its version 1 (PPTP, RFC 2637). What has a routing field or another
-// version is not looked into.
+// GRE (RFC 2784, RFC 2890), Ethernet in it, and PPP in its version 1 (PPTP, RFC 2637). What has a routing field or
+// another version is not looked into.
 static __always_inline enum vsw_next vsw_walk_gre(struct __sk_buff *skb, struct vsw_walk *walk)
 {
     struct {

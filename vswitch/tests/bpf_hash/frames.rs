@@ -62,9 +62,18 @@ pub(crate) fn frame(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// A frame with this many headers that each make a walk go one transition further, and a packet.
+/// A frame with this many headers that each make a walk go one transition further, and a packet that may do so too.
 pub(crate) fn nested(random: &mut Random, depth: usize) -> Vec<u8> {
-    let (mut ethertype, mut packet) = packet(random, 2);
+    let (mut ethertype, mut packet) = match random.below(4) {
+        0 => (0x0800, [ipv4_header(random, 47, false), gre(random, 1)].concat()),
+        // PPP of something unknown: a transition to nowhere.
+        2 => (0x0800, [ipv4_header(random, 47, false), octets("2001880b00000000ff030023")].concat()),
+        1 => {
+            let ipv6 = [&[0x60, 0, 0, 0, 0, 0, 43, 64], &random.octets(32)[..]].concat();
+            (0x86dd, [ipv6, vec![*random.pick(PROTOCOLS), 0], random.octets(30)].concat())
+        }
+        _ => packet(random, 2),
+    };
     for _ in 0..depth {
         let (gre, tag) =
             ([vec![0; 2], number(ethertype)].concat(), [random.octets(2), number(ethertype)].concat());
@@ -100,8 +109,8 @@ pub(crate) fn spoilt_frame(random: &mut Random) -> Vec<u8> {
 /// IP protocols that the hashes tell apart.
 pub(crate) const PROTOCOLS: &[u8] = &[0, 1, 4, 6, 17, 33, 41, 43, 44, 47, 50, 51, 58, 60, 132, 136, 137];
 
-/// A header of an IP protocol behind IPv4, IPv6, and an extension header of so many units of 8 octets; and random octets
-/// behind that. The options of IPv4 move it by units of 4.
+/// A header of an IP protocol behind IPv4, IPv6, and an extension header of so many units of 8 octets; and random
+/// octets behind that. The options of IPv4 move it by units of 4.
 pub(crate) fn far_header(random: &mut Random, units: usize, protocol: u8) -> Vec<u8> {
     let mut bytes = random.octets(12);
     bytes.extend([0x08, 0x00]);
@@ -236,16 +245,16 @@ fn gre(random: &mut Random, depth: usize) -> Vec<u8> {
         flags |= random.number() as u16 & 7;
     }
     let ppp = random.percent(25);
-    if ppp && random.percent(90) {
-        flags = flags & !7 | 0x2001;
+    if ppp && random.percent(95) {
+        flags = flags & !7 | if random.percent(85) { 0x2001 } else { 1 };
     }
     let optional = [0x8000, 0x2000, 0x1000].into_iter().filter(|flag| flags & flag != 0).count()
         + usize::from(ppp && flags & 0x0080 != 0);
     let fields = random.octets(optional * 4);
-    let (ethertype, payload) = match random.below(3) {
+    let (ethertype, payload) = match random.below(4) {
         _ if ppp => {
             let version6 = random.percent(40);
-            let protocol = if random.percent(10) {
+            let protocol = if random.percent(25) {
                 random.number() as u8
             } else if version6 {
                 0x57
@@ -255,7 +264,8 @@ fn gre(random: &mut Random, depth: usize) -> Vec<u8> {
             let packet = if version6 { ipv6(random, depth) } else { ipv4(random, depth) };
             (0x880b, [vec![0xff, 3, 0, protocol], packet].concat())
         }
-        0 => (0x6558, [random.octets(12), named_packet(random, depth)].concat()),
+        0 => (*random.pick(&[0x0806, 0x8847]), random.octets(20)),
+        1 => (0x6558, [random.octets(12), named_packet(random, depth)].concat()),
         _ => packet(random, depth),
     };
     [number(flags), number(ethertype), fields, payload].concat()

@@ -1,6 +1,7 @@
 //! The probe program: compiled by clang, loaded, and run by the kernel on one frame at a time.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::Command;
 
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
@@ -43,7 +44,7 @@ impl Program {
 pub(crate) struct Probe(Ebpf);
 
 impl Probe {
-    /// Compiles and loads. `None`, after saying why, without clang or the right to load programs.
+    /// Compiles and loads. `None`, after saying why, if this machine lacks something for that.
     pub(crate) fn load() -> Option<Self> {
         load(&compiled("probe.bpf.c")?).map(Self)
     }
@@ -107,8 +108,12 @@ fn context_of(
     context
 }
 
-/// The object file of a program in this directory. `None`, after saying why, without a clang.
+/// The object file of a program in this directory. `None`, after saying why, without clang and libbpf's headers.
 pub(crate) fn compiled(name: &str) -> Option<Vec<u8>> {
+    if !Path::new("/usr/include/bpf/bpf_helpers.h").exists() {
+        skip("libbpf's headers are not installed");
+        return None;
+    }
     let headers = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
     let source = format!("{}/tests/bpf_hash/{name}", env!("CARGO_MANIFEST_DIR"));
     let flags = "-O2 -g -Wall -Wextra -Werror -target bpf -mcpu=v3 -idirafter";

@@ -19,6 +19,7 @@ int receive(struct __sk_buff *skb)
 {
     received.len = skb->len;
     received.linear = skb->data_end - skb->data;
+#pragma clang loop unroll(full)
     for (__u32 policy = 0; policy < POLICIES; policy++)
         received.hashes[policy] = vsw_hash(skb, policy, skb->vlan_present, skb->vlan_tci, 0);
     received.count++;
