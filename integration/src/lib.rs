@@ -13,6 +13,7 @@
 //! - [`topology`]: guests, host, upstream switch and remote, wired up
 //! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
 //! - [`probe`]: numbered datagrams that show what an event cost
+//! - [`qemu`]: virtual machines with a kernel of their own
 //! - [`crowd`]: hundreds of ports with bare interfaces at the other end
 //! - [`packets`]: raw frames in and out, counted by tag
 //! - [`wire`]: ARP, ND and UDP frames, and recognising announcements
@@ -35,6 +36,7 @@ pub mod ping_pong;
 pub mod pktgen;
 pub mod probe;
 pub mod process;
+pub mod qemu;
 pub mod random;
 pub mod rpc;
 pub mod switch;
