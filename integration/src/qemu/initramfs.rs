@@ -242,7 +242,7 @@ mod tests {
         let before = tree.nodes.len();
         tree.add_libraries().unwrap();
         assert!(
-            tree.0
+            tree.nodes
                 .keys()
                 .any(|path| path.starts_with("usr/lib") && path.to_string_lossy().contains("libc.so"))
         );
