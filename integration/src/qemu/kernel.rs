@@ -113,10 +113,7 @@ impl Root {
 
 /// The file in a line `insmod FILE PARAMETERS`; `None` for `builtin NAME`.
 fn file(line: &str) -> Option<PathBuf> {
-    let words = line.strip_prefix("insmod ")?;
-    let end =
-        words.find(".ko").map(|dot| words[dot..].find(' ').map_or(words.len(), |length| dot + length))?;
-    let path = &words[..end];
+    let path = line.strip_prefix("insmod ")?.split(' ').next()?;
     // A path like ROOT/usr/lib is ROOT/lib here.
     Some(path.replacen("/usr/lib/modules/", "/lib/modules/", 1).into())
 }
