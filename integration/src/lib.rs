@@ -14,6 +14,7 @@
 //! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
 //! - [`probe`]: numbered datagrams that show what an event cost
 //! - [`numbered`]: single numbered frames, to tell by which wires each came
+//! - [`qemu`]: virtual machines with a kernel of their own
 //! - [`crowd`]: hundreds of ports with bare interfaces at the other end
 //! - [`packets`]: raw frames in and out, counted by tag
 //! - [`wire`]: ARP, ND and UDP frames, and recognising announcements
@@ -37,6 +38,7 @@ pub mod ping_pong;
 pub mod pktgen;
 pub mod probe;
 pub mod process;
+pub mod qemu;
 pub mod random;
 pub mod rpc;
 pub mod switch;
