@@ -222,6 +222,19 @@ impl Vswitch {
     }
 }
 
+/// What a killed daemon leaves in the kernel, beyond the namespace, goes too.
+impl Drop for Vswitch {
+    fn drop(&mut self) {
+        self.daemon = None;
+        let Ok(program) = binary("vswitchd") else { return };
+        let mut command = process::command(program, Some(Arc::clone(&self.net)));
+        self.environment(&mut command);
+        if let Err(error) = process::finish(command.arg("--cleanup"), process::COMMAND_DEADLINE) {
+            eprintln!("what vswitchd left can't be removed: {error:#}");
+        }
+    }
+}
+
 impl Switch for Vswitch {
     fn active(&self) -> Result<Option<String>> {
         Ok(self.bond(BOND)?.active)

@@ -237,7 +237,8 @@ impl Switch {
             let port = attached.port.and_then(|id| self.ports.get(id.0));
             let bridge = port.and_then(|port| self.bridges.get(port.bridge));
             let wanted = bridge.is_some_and(|bridge| self.is_fast(&bridge.name))
-                && self.indexed.contains(&attached.ifindex());
+                && self.indexed.contains(&attached.ifindex())
+                && !attached.unhookable;
             if wanted != self.fast.hooks.contains_key(&attached.ifindex()) || attached.receives == wanted {
                 changes.push((number, wanted));
             }
@@ -270,6 +271,7 @@ impl Switch {
                 hooked = false;
             }
             if let Some(attached) = self.devices.get_mut(number) {
+                attached.unhookable |= wanted && !hooked;
                 attached.set_receiving(!hooked);
             }
         }
@@ -312,6 +314,10 @@ impl Switch {
                     self.bridges.get(port.bridge).is_some_and(|of| Arc::ptr_eq(&of.fdb, &bridge.fdb))
                 });
                 let Some(port) = same else { return true };
+                // Who was behind it may be anywhere else by now.
+                if port.bond.is_none() && self.attached(&port.name).is_none_or(|attached| !attached.usable) {
+                    return true;
+                }
                 let then = image.ports.get(usize::from(id.0)).filter(|then| then.used != 0);
                 then.is_some_and(|then| {
                     let was_bond = then.flags & port_flags::BOND != 0;
