@@ -99,6 +99,9 @@ impl Switch {
         }
         self.finish_adoption(Tick::at(now));
         self.sync_hooks();
+        if commands == 0 {
+            self.fast.remove_other_layouts();
+        }
         for attached in released {
             self.fast.unhook(attached.ifindex());
             attached.release();

@@ -166,6 +166,18 @@ impl Fast {
         self.left_out.clone_from(&image.left_out);
     }
 
+    /// A daemon of another version has left what this one can't read: what it had attached is detached, now that ours is.
+    pub(super) fn remove_other_layouts(&mut self) {
+        let Ok(kernel) = &self.kernel else { return };
+        match kernel.pins().remove_other_layouts() {
+            Ok(true) => tracing::warn!(
+                "an earlier daemon's maps had another layout; addresses are learned anew, by workers at first"
+            ),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "an earlier daemon's maps can't be removed"),
+        }
+    }
+
     /// Detaches the program from a device that is given up.
     pub(super) fn unhook(&mut self, ifindex: u32) {
         let (Some(hook), Ok(kernel)) = (self.hooks.remove(&ifindex), &self.kernel) else { return };
