@@ -12,7 +12,7 @@ use crate::lacpdu::{Lacpdu, State as Flags};
 use crate::mux::Gates;
 use crate::options::{Options, PortOptions};
 use crate::port::{AggregatorId, Heard, Port, PortId};
-use crate::selection::{self, Selection};
+use crate::selection::{Ready, Selection};
 use crate::slow::{Pdu, PduError, SUBTYPE_MARKER};
 use crate::timer::LONG_TIMEOUT_TIME;
 use crate::{mux, receive, transmit};
@@ -377,9 +377,9 @@ impl Lacp {
             moved |= receive::step(port, now, None);
         }
         moved |= self.selection.step(&mut self.ports, &self.options, now);
-        let ready = selection::ready(&self.ports, now);
+        let ready = Ready::of(&self.ports, now);
         for port in &mut self.ports {
-            moved |= port.step(now, self.options.coupled_control, ready);
+            moved |= port.step(now, self.options.coupled_control, ready.is_for(port));
         }
         moved
     }

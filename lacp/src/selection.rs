@@ -129,7 +129,8 @@ fn compare(policy: AdSelect, a: &Candidate, b: &Candidate) -> (Ordering, Reason)
     always.iter().chain(by_policy).find(decides).copied().unwrap_or((Ordering::Equal, Reason::First))
 }
 
-/// The best of the candidates, in the order of their ids, and why. `incumbent` is active and has attached ports.
+/// The best of the candidates, in the order of their ids, and why. `incumbent` is active and has had attached
+/// ports.
 pub(crate) fn choose(
     policy: AdSelect,
     incumbent: Option<AggregatorId>,
@@ -164,6 +165,9 @@ pub(crate) fn choose(
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
     pub(crate) active: Option<(AggregatorId, Reason)>,
+    /// A port of it has been attached since it was chosen. Before that, it has no claim to stay: whose partner speaks
+    /// first is chance.
+    pub(crate) established: bool,
 }
 
 impl Selection {
@@ -195,24 +199,26 @@ impl Selection {
         ports.iter().zip(before).any(|(port, before)| (port.selected, port.aggregator) != before)
     }
 
-    /// Chooses the active aggregator. While nobody can carry anything, the last one stays as long as a partner of it
-    /// may come back.
+    /// Chooses the active aggregator. It stays as it is while a port of it is being detached to be placed anew; and
+    /// while nobody can carry anything, as long as a partner of it may come back.
     fn elect(&mut self, ports: &[Port], options: &Options) {
-        let attached = |id: AggregatorId| {
-            let of_it = |port: &&Port| port.aggregator == id && port.selected != Selected::Unselected;
-            ports.iter().filter(of_it).any(|port| is_attached(port.mux.state))
+        let active = self.active_id();
+        let in_active = |port: &&Port| Some(port.aggregator) == active;
+        let between = |port: &Port| {
+            port.selected == Selected::Unselected && is_attached(port.mux.state) && is_usable(port, options)
         };
-        let incumbent = self.active_id().filter(|id| attached(*id));
-        let candidates = candidates(ports, options);
-        let expected = |port: &Port| {
-            Some(port.aggregator) == self.active_id()
-                && port.selected != Selected::Unselected
-                && port.receive.state == Receive::Expired
-        };
-        self.active = match choose(options.ad_select, incumbent, &candidates) {
-            None => self.active.filter(|_| ports.iter().any(expected)),
+        if ports.iter().filter(in_active).any(between) {
+            return;
+        }
+        self.established |= ports.iter().filter(in_active).any(|port| is_attached(port.mux.state));
+        let expected =
+            |port: &Port| port.selected != Selected::Unselected && port.receive.state == Receive::Expired;
+        let incumbent = active.filter(|_| self.established);
+        self.active = match choose(options.ad_select, incumbent, &candidates(ports, options)) {
+            None => self.active.filter(|_| ports.iter().filter(in_active).any(expected)),
             chosen => chosen,
         };
+        self.established &= self.active_id() == active;
     }
 
     /// Which ports of the active aggregator are to be attached: all, or the best `max_links`.
@@ -231,15 +237,30 @@ impl Selection {
     }
 }
 
-/// Ready (clause 6.4.8): no port that is to be attached to the active aggregator still waits, or there is nobody left
-/// to wait for.
-pub(crate) fn ready(ports: &[Port], now: Duration) -> bool {
-    let waits = |port: &Port| {
-        port.selected == Selected::Selected
-            && port.mux.state == mux::State::Waiting
-            && !port.mux.wait_while_timer.expired(now)
-    };
-    !ports.iter().any(|port| port.is_listening() && !port.is_looped(now)) || !ports.iter().any(waits)
+/// Ready (clause 6.4.8), as the Mux machines of the ports see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// There is nobody to wait for: no link is up whose partner is still unknown.
+    agreed: bool,
+    /// Ready_N is TRUE for all ports that wait to be attached.
+    waited: bool,
+}
+
+impl Ready {
+    pub(crate) fn of(ports: &[Port], now: Duration) -> Self {
+        let mut waiting = ports
+            .iter()
+            .filter(|port| port.selected == Selected::Selected && port.mux.state == mux::State::Waiting);
+        Self {
+            agreed: !ports.iter().any(|port| port.is_listening() && !port.is_looped(now)),
+            waited: waiting.all(|port| port.mux.wait_while_timer.expired(now)),
+        }
+    }
+
+    /// Ready for this port. One that has not begun to wait has not waited.
+    pub(crate) fn is_for(self, port: &Port) -> bool {
+        self.agreed || self.waited && port.mux.state == mux::State::Waiting
+    }
 }
 
 fn is_attached(state: mux::State) -> bool {
