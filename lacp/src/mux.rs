@@ -80,6 +80,13 @@ pub(crate) struct Machine {
     pub(crate) confirmed: Gates,
 }
 
+impl Machine {
+    /// When WAITING was entered, in that state.
+    pub(crate) fn waiting_since(&self) -> Duration {
+        self.wait_while_timer.due().saturating_sub(AGGREGATE_WAIT_TIME)
+    }
+}
+
 /// What a transition depends on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Conditions {

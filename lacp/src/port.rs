@@ -9,7 +9,7 @@ use crate::options::{Options, PortOptions};
 use crate::receive::differs;
 use crate::responder::Responder;
 use crate::stats::Stats;
-use crate::timer::Timer;
+use crate::timer::{LONG_TIMEOUT_TIME, Timer};
 use crate::{churn, mux, periodic, receive, transmit};
 
 /// What the caller calls a port; any number that is unique in its bond.
@@ -196,6 +196,11 @@ impl Port {
         }
         if self.fast != fast {
             self.fast = fast;
+            // From now on the partner sends every 30 s, so the running timeout of 3 s would be wrong.
+            let slower = !fast && self.receive.state == receive::State::Current;
+            if let Some(heard) = self.heard.filter(|_| slower) {
+                self.receive.current_while_timer.start(heard.at, LONG_TIMEOUT_TIME);
+            }
             if !self.has_partner() && self.receive.state != receive::State::Expired {
                 self.set_partner(Flags::TIMEOUT, fast);
             }

@@ -33,6 +33,11 @@ impl Timer {
         self.0.is_some_and(|due| due <= now)
     }
 
+    /// When it is or was due; zero if it does not run.
+    pub(crate) fn due(self) -> Duration {
+        self.0.unwrap_or_default()
+    }
+
     /// When it is due, if it is running and not yet expired.
     pub(crate) fn due_after(self, now: Duration) -> Option<Duration> {
         self.0.filter(|due| *due > now)

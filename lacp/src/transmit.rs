@@ -1,15 +1,22 @@
 //! The Transmit machine (IEEE 802.1AX-2014 clause 6.4.16): no more than three LACPDUs in any Fast_Periodic_Time. A
 //! LACPDU that has to wait is not lost: NTT stays set, and what is sent is the state of that later time.
+//!
+//! A port that is about to attach, and waits only for its sisters, keeps its LACPDU back for up to [`HOLD`]: with luck
+//! it says SYNC in the same one. Otherwise a bond of several links that come up together has used up its three LACPDUs
+//! before it can say that it collects.
 
 use core::time::Duration;
 
 use crate::lacpdu::Lacpdu;
-use crate::periodic;
-use crate::port::Port;
+use crate::port::{Port, Selected};
 use crate::timer::FAST_PERIODIC_TIME;
+use crate::{mux, periodic};
 
 /// LACPDUs in any Fast_Periodic_Time.
 const LIMIT: usize = 3;
+
+/// How long a port in WAITING keeps its LACPDU back.
+const HOLD: Duration = Duration::from_millis(100);
 
 /// When the last LACPDUs were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,7 +40,10 @@ impl Machine {
 
 /// When the port wants to send its LACPDU, if it wants to.
 pub(crate) fn due(port: &Port) -> Option<Duration> {
-    (port.ntt && !port.held).then(|| port.transmit.allowed_at())
+    let allowed = port.transmit.allowed_at();
+    let about_to_attach = port.selected == Selected::Selected && port.mux.state == mux::State::Waiting;
+    let at = if about_to_attach { allowed.max(port.mux.waiting_since() + HOLD) } else { allowed };
+    (port.ntt && !port.held).then_some(at)
 }
 
 /// Takes NTT back where nothing may be sent: LACP is not enabled, or both ends are passive.
