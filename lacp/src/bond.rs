@@ -57,6 +57,12 @@ pub enum PortError {
         /// Who has it.
         by: PortId,
     },
+    /// A port number or key of 0.
+    #[error("{option} is 0: choose one of 1-65535, or leave it out")]
+    Zero {
+        /// Which.
+        option: &'static str,
+    },
     /// No number is left.
     #[error("all 65535 port numbers are taken")]
     Full,
@@ -101,16 +107,13 @@ impl Lacp {
     /// Adds a port. Its link is down until [`Lacp::handle_link`] says otherwise.
     ///
     /// # Errors
-    /// The port is already there, or its number is taken.
+    /// The port is already there, or its number is taken or 0.
     pub fn add_port(&mut self, now: Duration, id: PortId, options: PortOptions) -> Result<(), PortError> {
         if self.index(id).is_some() {
             return Err(PortError::Exists(id));
         }
         let number = self.free_number(options.port_number)?;
-        if self.ports.len() >= usize::from(u16::MAX) {
-            return Err(PortError::Full);
-        }
-        self.check_number(id, options.port_number.unwrap_or(number))?;
+        self.check(id, &options, number)?;
         let taken = |id: &AggregatorId| self.ports.iter().any(|port| port.aggregator == *id);
         let own = AggregatorId(u32::from(number));
         let aggregator = if taken(&own) { (1..).map(AggregatorId).find(|id| !taken(id)) } else { Some(own) };
@@ -157,7 +160,7 @@ impl Lacp {
     /// Changes the options of a port.
     ///
     /// # Errors
-    /// No such port, or its new number is taken; nothing is changed then.
+    /// No such port, or its new number is taken or 0; nothing is changed then.
     pub fn set_port_options(
         &mut self,
         now: Duration,
@@ -165,7 +168,7 @@ impl Lacp {
         options: PortOptions,
     ) -> Result<(), PortError> {
         let index = self.index(id).ok_or(PortError::Unknown(id))?;
-        self.check_number(id, options.port_number.unwrap_or(self.ports[index].number))?;
+        self.check(id, &options, self.ports[index].number)?;
         self.ports[index].options = options;
         self.ports[index].configure(self.address, &self.options);
         self.settle(now);
@@ -194,7 +197,11 @@ impl Lacp {
             Ok(Pdu::Lacp(lacpdu)) => lacpdu,
             Ok(Pdu::Marker(marker)) => {
                 port.responder.receive(now, &marker, &mut port.stats);
-                return Ok(Handled::Taken);
+                if port.port_enabled() {
+                    return Ok(Handled::Taken);
+                }
+                port.responder.clear();
+                return Ok(Handled::Ignored);
             }
             Err(error) => {
                 let marker = pdu.first() == Some(&SUBTYPE_MARKER);
@@ -216,12 +223,9 @@ impl Lacp {
         }
         self.ports[index].looped.stop();
         self.notice_move(index, &lacpdu);
-        let before = self.ports[index].observe();
         let port = &mut self.ports[index];
         port.heard = Some(Heard { at: now, lacpdu });
         receive::step(port, now, Some(&lacpdu));
-        let events = self.ports[index].events(&before);
-        self.note(events);
         self.settle(now);
         Ok(Handled::Taken)
     }
@@ -334,7 +338,12 @@ impl Lacp {
         }
     }
 
-    fn check_number(&self, id: PortId, number: u16) -> Result<(), PortError> {
+    /// That a port may have these options; `number` is its own if none is configured.
+    fn check(&self, id: PortId, options: &PortOptions, number: u16) -> Result<(), PortError> {
+        let zero = |option, value| if value == Some(0) { Err(PortError::Zero { option }) } else { Ok(()) };
+        zero("port_number", options.port_number)?;
+        zero("aggregation_key", options.aggregation_key)?;
+        let number = options.port_number.unwrap_or(number);
         match self.ports.iter().find(|port| port.id != id && port.actor_oper.port == number) {
             Some(port) => Err(PortError::Number { number, by: port.id }),
             None => Ok(()),
@@ -345,7 +354,6 @@ impl Lacp {
     pub(crate) fn settle(&mut self, now: Duration) {
         self.now = self.now.max(now);
         let now = self.now;
-        let before: Vec<_> = self.ports.iter().map(Port::observe).collect();
         let active = self.selection.active;
         // Each pass moves a machine closer to where it rests; the bound only keeps a mistake from being an endless loop.
         let mut passes = 0;
@@ -356,8 +364,7 @@ impl Lacp {
         for port in &mut self.ports {
             port.held &= port.unconfirmed().is_some();
         }
-        let events: Vec<Event> =
-            self.ports.iter().zip(&before).flat_map(|(port, before)| port.events(before)).collect();
+        let events: Vec<Event> = self.ports.iter_mut().flat_map(Port::events).collect();
         self.note(events);
         if active.map(|(id, _)| id) != self.selection.active_id() {
             let to = self.selection.active;

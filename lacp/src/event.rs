@@ -104,7 +104,8 @@ impl fmt::Display for Event {
             Self::ActorChurn { to, .. } => write!(f, "LACP actor churn: {}", to.name()),
             Self::PartnerChurn { to, .. } => write!(f, "LACP partner churn: {}", to.name()),
             Self::Loopback { .. } => f.write_str(
-                "LACPDUs of this bond come back: the port is cabled to the bond itself; it stays unused",
+                "LACPDUs with the bond's own system id are received: the port is cabled to the bond itself, or another \
+                 bond has the same ad_actor_system; it stays unused",
             ),
             Self::Active { to: Some((id, reason)), .. } => {
                 write!(f, "aggregator {} is active: {reason}", id.0)

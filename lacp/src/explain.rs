@@ -50,7 +50,7 @@ impl fmt::Display for NoCarrier {
             Self::Strict => f.write_str(
                 "no LACPDU is received on any member, and lacp_strict=on forbids to carry frames without a partner",
             ),
-            Self::Looped => f.write_str("the members that are up are cabled to the bond itself"),
+            Self::Looped => f.write_str("the members that are up receive LACPDUs with the bond's own system id"),
             Self::Waiting => f.write_str("members wait up to 2 s for others to join"),
             Self::NotInSync => f.write_str("the LACP partner is present but not in sync on any member"),
             Self::NotCollecting => f.write_str("the LACP partner is in sync but does not collect yet"),
@@ -151,7 +151,10 @@ impl fmt::Display for PortReason {
                 "carries frames without LACP: no LACPDU is received on any member (lacp_strict=on forbids it)",
             ),
             Self::LinkDown => f.write_str("link down"),
-            Self::Looped => f.write_str("receives the bond's own LACPDUs: it is cabled to the bond itself"),
+            Self::Looped => f.write_str(
+                "receives LACPDUs with the bond's own system id: it is cabled to the bond itself, or another bond has \
+                 the same ad_actor_system",
+            ),
             Self::Listening => f.write_str("no LACPDU received yet since the link came up"),
             Self::Silent { age } => write!(f, "no LACPDU received for {:.1} s", age.as_secs_f64()),
             Self::Strict => f.write_str("no LACPDU received, and lacp_strict=on"),

@@ -86,6 +86,8 @@ pub(crate) struct Port {
     /// `lacp_rate=fast`: a partner that does not speak is taken for one that wants LACPDUs every second.
     pub(crate) fast: bool,
     pub(crate) stats: Stats,
+    /// What events have told.
+    told: Observed,
 }
 
 impl Port {
@@ -115,6 +117,7 @@ impl Port {
             held: false,
             fast: false,
             stats: Stats::default(),
+            told: Observed::default(),
         }
     }
 
@@ -256,9 +259,10 @@ impl Port {
         timers.into_iter().filter_map(|timer| timer.due_after(now)).chain(answer).chain(lacpdu).min()
     }
 
-    /// What to tell of the changes since `before`.
-    pub(crate) fn events(&self, before: &Observed) -> Vec<Event> {
+    /// What to tell of the changes since the last call.
+    pub(crate) fn events(&mut self) -> Vec<Event> {
         let (port, after) = (self.id, self.observe());
+        let before = core::mem::replace(&mut self.told, after);
         let mut events = Vec::new();
         if before.receive != after.receive {
             events.push(Event::Receive { port, from: before.receive, to: after.receive });
@@ -282,7 +286,7 @@ impl Port {
     }
 
     /// What events are made from.
-    pub(crate) fn observe(&self) -> Observed {
+    fn observe(&self) -> Observed {
         Observed {
             receive: self.receive.state,
             partner: self.has_partner().then_some(PortInfo { state: Flags(0), ..self.partner_oper }),
@@ -294,9 +298,9 @@ impl Port {
     }
 }
 
-/// A part of a port's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Observed {
+/// The part of a port's state that events tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Observed {
     receive: receive::State,
     partner: Option<PortInfo>,
     selected: Selected,

@@ -44,6 +44,7 @@ pub(crate) fn ids(count: usize) -> impl Iterator<Item = PortId> {
     (0..count as u32).map(PortId)
 }
 
+#[allow(dead_code, reason = "each test file uses a part of it")]
 impl Sim {
     /// Two bonds of as many ports as there are cables, with all links down.
     pub(crate) fn new(options: [Options; 2], cables: Vec<Cable>, seed: u64) -> Self {
