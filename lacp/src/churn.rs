@@ -1,4 +1,4 @@
-//! The Actor and Partner Churn machines (IEEE 802.1AX-2014 clause 6.4.17, figures 6-24 and 6-25): tell that a side
+//! The Actor and Partner Churn machines (IEEE 802.1AX-2014 clause 6.4.17): tell that a side
 //! has not come into SYNC within Churn_Detection_Time. Nothing else depends on them.
 
 use core::time::Duration;

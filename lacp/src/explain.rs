@@ -83,6 +83,9 @@ impl fmt::Display for Mismatch {
 pub enum PortReason {
     /// It distributes, with its partner.
     Distributing,
+    /// It distributes, and the partner, though in sync, does not say that it collects (`coupled_control=on` does not
+    /// wait for that).
+    Unheard,
     /// It distributes without a partner, for want of one.
     Fallback,
     /// Its link is down.
@@ -147,6 +150,7 @@ impl fmt::Display for PortReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Distributing => f.write_str("carries frames"),
+            Self::Unheard => f.write_str("carries frames, but the partner does not say that it takes them"),
             Self::Fallback => f.write_str(
                 "carries frames without LACP: no LACPDU is received on any member (lacp_strict=on forbids it)",
             ),
@@ -311,10 +315,13 @@ impl Lacp {
             (_, Mux::Distributing | Mux::CollectingDistributing) if port.unconfirmed().is_some() => {
                 PortReason::Unconfirmed
             }
-            (_, Mux::Distributing | Mux::CollectingDistributing) if port.has_partner() => {
-                PortReason::Distributing
+            (_, Mux::Distributing | Mux::CollectingDistributing) if !port.has_partner() => {
+                PortReason::Fallback
             }
-            (_, Mux::Distributing | Mux::CollectingDistributing) => PortReason::Fallback,
+            (_, Mux::Distributing | Mux::CollectingDistributing) => {
+                let collects = port.partner_oper.state.contains(Flags::COLLECTING);
+                if collects { PortReason::Distributing } else { PortReason::Unheard }
+            }
         }
     }
 

@@ -36,7 +36,7 @@
 //! - A port that carries frames for want of a partner is the standard's individual link, so it says so: its Collecting
 //!   and Distributing flags are set. It is chosen 3 s after its link came up, when it is known that nobody speaks.
 //! - Machines run when something happens, not every 100 ms; nobody waits 8 s before the first aggregator is chosen.
-//! - `max_links`, a partner that is passive for good, loops and moved cables are handled as the standard says.
+//! - `max_links` is there; loops, moved cables and independent control are as the standard has them.
 #![forbid(unsafe_code)]
 
 pub mod bond;

@@ -1,5 +1,5 @@
 //! The Mux machine (IEEE 802.1AX-2014 clause 6.4.15): attaches the port to its aggregator and opens its gates, either
-//! both at once (coupled control, figure 6-22) or collecting first (independent control, figure 6-21).
+//! both at once (coupled control) or collecting first (independent control).
 //!
 //! # Two steps
 //! Enable_Collecting and its like can't act on the forwarding tables from here. The machine's state says which
@@ -174,7 +174,7 @@ pub(crate) fn confirm(port: &mut Port, gates: Gates) -> bool {
 }
 
 /// Sets Collecting and Distributing to what is both wanted and applied. The partner acts on Collecting, so a change
-/// of it is told at once; Distributing goes with the next LACPDU (figure 6-21 has no NTT there).
+/// of it is told at once; Distributing goes with the next LACPDU (independent control has no NTT there).
 pub(crate) fn announce(port: &mut Port) {
     let (wanted, confirmed) = (port.mux.state.gates(), port.mux.confirmed);
     let collecting = wanted.collecting && confirmed.collecting;

@@ -1,4 +1,4 @@
-//! The Periodic Transmission machine (IEEE 802.1AX-2014 clause 6.4.13, figure 6-19): how often LACPDUs are sent when
+//! The Periodic Transmission machine (IEEE 802.1AX-2014 clause 6.4.13): how often LACPDUs are sent when
 //! nothing changes. The partner's timeout decides, and nothing is sent between two passive ends.
 
 use core::time::Duration;

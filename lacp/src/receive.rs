@@ -1,4 +1,4 @@
-//! The Receive machine (IEEE 802.1AX-2014 clause 6.4.12, figure 6-18): who the partner is, and whether it is alive.
+//! The Receive machine (IEEE 802.1AX-2014 clause 6.4.12): who the partner is, and whether it is alive.
 
 use core::time::Duration;
 

@@ -331,7 +331,7 @@ fn same_group(a: &Port, b: &Port) -> bool {
 
 /// The lower, the sooner a port is attached when `max_links` does not let all. Where the partner's System Identifier
 /// has precedence, its port priorities come first, so that two systems that both keep ports in reserve keep the same
-/// ones (clause 6.4.14.2 e); and a port that it refuses is passed over.
+/// ones, as the standard has it for systems of limited capability; and a port that it refuses is passed over.
 fn rank(port: &Port, now: Duration) -> impl Ord + use<> {
     let (ours, theirs) = (&port.actor_oper, &port.partner_oper);
     let silent = port.receive.state == Receive::Expired;

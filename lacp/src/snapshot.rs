@@ -58,9 +58,11 @@ impl Lacp {
         Snapshot { active: self.selection.active_id(), ports: self.ports.iter().map(port).collect() }
     }
 
-    /// Takes over from a predecessor whose snapshot was taken `elapsed` ago (by a clock that both share). To be called
-    /// after all ports are added and their links told, and before anything is sent. Returns the ports that go on where
-    /// they were.
+    /// Takes over from a predecessor. To be called after all ports are added and their links told, and before anything
+    /// is sent. Returns the ports that go on where they were.
+    ///
+    /// `elapsed` is how long nobody listened: after an orderly stop the age of the snapshot, by a clock that both share;
+    /// after a crash, with a snapshot kept on disk at each change, the time since the predecessor was last alive.
     ///
     /// A port goes on if its link is up, it is to the partner what it was (system, key, priorities and number), and its
     /// Receive machine was in CURRENT or DEFAULTED. Its Mux is where it was; its gates are wanted and not confirmed, as

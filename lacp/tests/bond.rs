@@ -191,6 +191,8 @@ fn the_active_aggregator_as_proc_shows_it() {
     assert_eq!(active.partner_system, [2, 0, 0, 0, 0, 0x0b]);
     assert!(sim.sides[0].negotiated());
     assert_eq!(sim.sides[0].system(), (65535, ADDRESS));
+    let idle = sim.sides[0].next_deadline().unwrap() - sim.now;
+    assert!(idle > Duration::from_secs(29), "nothing is due before the next periodic LACPDU: {idle:?}");
     sim.run(ms(10_000));
     let explanation = sim.sides[0].explain(sim.now);
     assert_eq!((explanation.no_carrier, explanation.distributing), (None, 3));

@@ -55,7 +55,7 @@ fn a_silent_cut_moves_traffic_within_3_s_and_healing_takes_3_s_at_most() {
 }
 
 /// The end that hears nothing stops after 3 s. The other learns it at once if it minds whether its partner collects;
-/// with coupled control it does not (figure 6-22), and learns it when the partner goes to DEFAULTED.
+/// with coupled control it does not (6.4.15), and learns it when the partner goes to DEFAULTED.
 #[test]
 fn a_cut_in_one_direction_stops_both() {
     for (coupled_control, limit) in [(false, 3100), (true, 6100)] {
@@ -149,6 +149,29 @@ fn equal_priorities_and_crossed_numbers_still_end_in_agreement() {
     sim.time_until(&[2], ms(4000));
     sim.run(ms(60_000));
     assert_eq!(sim.distributing(0), [2]);
+}
+
+/// The partner with precedence goes by port numbers, we by our priorities, and it does not tell: what it refuses is
+/// passed over until they meet.
+#[test]
+fn a_port_that_the_partner_keeps_in_reserve_is_passed_over() {
+    let side = |prio| Options { max_links: 1, ad_actor_sys_prio: prio, ..fast() };
+    let mut sim = Sim::new([side(1), side(2)], good(3), 1);
+    for id in ids(3) {
+        let actor_port_prio = 9 - id.0 as u16;
+        let options = PortOptions { actor_port_prio, ..PortOptions::default() };
+        sim.sides[1].set_port_options(Duration::ZERO, id, options).unwrap();
+        sim.link(0, id, true);
+        sim.link(1, id, true);
+    }
+    sim.run(ms(1000));
+    assert_eq!((sim.distributing(0), sim.distributing(1)), (vec![], vec![]));
+    sim.time_until(&[0], ms(6000));
+    let refused = &sim.sides[1].explain(sim.now).ports[2].reason;
+    assert_eq!(refused, &lacp::PortReason::Standby { max_links: 1, refused: true });
+    sim.run_watched(Duration::from_secs(100), |sim| {
+        assert_eq!((sim.distributing(0), sim.distributing(1)), (vec![0], vec![0]));
+    });
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn dropped(c: Conditions) -> bool {
     c.selected != Selected::Selected || !c.partner_sync
 }
 
-/// The arcs that figures 6-21 and 6-22 share.
+/// The arcs that both state diagrams (6.4.15) share.
 const COMMON: &[Arc] = &[
     (None, |c| c.begin, State::Detached),
     (Some(State::Detached), |c| c.selected == Selected::Selected, State::Waiting),
@@ -32,7 +32,7 @@ const COMMON: &[Arc] = &[
     (Some(State::Attached), |c| c.selected == Selected::Standby, State::Detached),
 ];
 
-/// Figure 6-22, and the ways out of the other diagram's states after `coupled_control` was turned on.
+/// Coupled control, and the ways out of the other diagram's states after `coupled_control` was turned on.
 const COUPLED: &[Arc] = &[
     (Some(State::Attached), |c| selected(c) && c.partner_sync, State::CollectingDistributing),
     (Some(State::CollectingDistributing), dropped, State::Attached),
@@ -42,7 +42,7 @@ const COUPLED: &[Arc] = &[
     (Some(State::Distributing), |_| true, State::CollectingDistributing),
 ];
 
-/// Figure 6-21, and the ways out of COLLECTING_DISTRIBUTING after `coupled_control` was turned off.
+/// Independent control, and the ways out of COLLECTING_DISTRIBUTING after `coupled_control` was turned off.
 const INDEPENDENT: &[Arc] = &[
     (Some(State::Attached), |c| selected(c) && c.partner_sync, State::Collecting),
     (Some(State::Collecting), dropped, State::Attached),

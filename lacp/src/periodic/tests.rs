@@ -2,7 +2,7 @@ use super::*;
 
 const STATES: [State; 4] = [State::NoPeriodic, State::FastPeriodic, State::SlowPeriodic, State::PeriodicTx];
 
-/// The arcs of figure 6-19.
+/// The arcs of the state diagram (6.4.13), global ones first.
 type Arc = (Option<State>, fn(Conditions) -> bool, State);
 const ARCS: &[Arc] = &[
     (None, |c| c.begin, State::NoPeriodic),

@@ -11,7 +11,7 @@ const STATES: [State; 6] = [
     State::Current,
 ];
 
-/// The arcs of figure 6-18, global ones first: from (`None`: anywhere), when, to.
+/// The arcs of the state diagram (6.4.12), global ones first: from (`None`: anywhere), when, to.
 type Arc = (Option<State>, fn(Conditions) -> bool, State);
 const ARCS: &[Arc] = &[
     (None, |c| c.begin, State::Initialize),
@@ -46,7 +46,7 @@ fn every_transition() {
             let arc =
                 ARCS.iter().position(|(from, when, _)| from.is_none_or(|from| from == state) && when(c));
             let expected = arc.map(|arc| ARCS[arc].2);
-            // To stay in PORT_DISABLED is no arc of the figure; it is listed since it comes before the global one.
+            // To stay in PORT_DISABLED is no arc of the diagram; it is listed since it comes before the global one.
             let expected = expected.filter(|to| (state, *to) != (State::PortDisabled, State::PortDisabled));
             assert_eq!(next(state, c), expected, "{state:?} {c:?}");
             seen.extend(arc);
@@ -127,9 +127,12 @@ fn a_lacpdu_that_waited_in_the_socket_counts() {
     assert_eq!((port.receive.state, port.stats.expired), (State::Current, 0));
 }
 
+/// What a LACPDU says otherwise, and whether that matters.
+type Change = (&'static str, fn(&mut PortInfo), bool);
+
 #[test]
 fn what_unselects_the_port() {
-    let change: [(&str, fn(&mut PortInfo), bool); 9] = [
+    let changes: [Change; 9] = [
         ("nothing", |_| {}, false),
         ("system", |i| i.system[5] = 9, true),
         ("system priority", |i| i.system_priority = 9, true),
@@ -140,7 +143,7 @@ fn what_unselects_the_port() {
         ("synchronization", |i| i.state = i.state.without(Flags::SYNCHRONIZATION), false),
         ("all other flags", |i| i.state = Flags(i.state.0 ^ 0xfb), false),
     ];
-    for (what, change, unselects) in change {
+    for (what, change, unselects) in changes {
         let mut port = port(true);
         let mut lacpdu = heard(&port);
         step(&mut port, T0, Some(&lacpdu));
@@ -153,7 +156,7 @@ fn what_unselects_the_port() {
 
 #[test]
 fn what_sets_ntt() {
-    let change: [(&str, fn(&mut PortInfo), bool); 10] = [
+    let changes: [Change; 10] = [
         ("nothing", |_| {}, false),
         ("system", |i| i.system[5] = 9, true),
         ("system priority", |i| i.system_priority = 9, true),
@@ -165,7 +168,7 @@ fn what_sets_ntt() {
         ("aggregation or synchronization", |i| i.state = Flags(i.state.0 ^ 0x0c), true),
         ("collecting, distributing, defaulted, expired", |i| i.state = Flags(i.state.0 ^ 0xf0), false),
     ];
-    for (what, change, ntt) in change {
+    for (what, change, ntt) in changes {
         let mut port = port(true);
         let mut lacpdu = heard(&port);
         change(&mut lacpdu.partner);

@@ -49,9 +49,10 @@ fn what_waits_is_sent_as_it_is_then() {
 
 #[test]
 fn nothing_is_sent_where_nothing_may_be() {
-    for forbid in [(|port| port.periodic.state = periodic::State::NoPeriodic) as fn(&mut Port), |port| {
-        port.link.duplex = Duplex::Half
-    }] {
+    let both_passive = |port: &mut Port| port.periodic.state = periodic::State::NoPeriodic;
+    let half_duplex = |port: &mut Port| port.link.duplex = Duplex::Half;
+    let forbidding: [fn(&mut Port); 2] = [both_passive, half_duplex];
+    for forbid in forbidding {
         let mut port = port();
         forbid(&mut port);
         step(&mut port);
