@@ -192,6 +192,8 @@ impl Lacp {
     /// It is malformed, of another protocol, or of no port of the bond. It is counted, and nothing else changes.
     pub fn handle_frame(&mut self, now: Duration, id: PortId, pdu: &[u8]) -> Result<Handled, FrameError> {
         let index = self.index(id).ok_or(FrameError::UnknownPort(id))?;
+        self.now = self.now.max(now);
+        let now = self.now;
         let port = &mut self.ports[index];
         let lacpdu = match Pdu::parse(pdu) {
             Ok(Pdu::Lacp(lacpdu)) => lacpdu,
