@@ -129,7 +129,7 @@ fn compare(policy: AdSelect, a: &Candidate, b: &Candidate) -> (Ordering, Reason)
     always.iter().chain(by_policy).find(decides).copied().unwrap_or((Ordering::Equal, Reason::First))
 }
 
-/// The best of the candidates, in the order of their ids, and why. `incumbent` is active and has had attached
+/// The best of the candidates, in their order, and why. `incumbent` is active and has had attached
 /// ports.
 pub(crate) fn choose(
     policy: AdSelect,
@@ -276,6 +276,7 @@ fn is_usable(port: &Port, options: &Options) -> bool {
     }
 }
 
+/// The aggregators that could be active, in the order of their first ports: their numbers depend on who is heard first.
 fn candidates(ports: &[Port], options: &Options) -> Vec<Candidate> {
     let mut candidates: Vec<Candidate> = Vec::new();
     let usable = |port: &&Port| port.selected != Selected::Unselected && is_usable(port, options);
@@ -297,7 +298,6 @@ fn candidates(ports: &[Port], options: &Options) -> Vec<Candidate> {
         candidate.bandwidth += u64::from(port.link.speed.unwrap_or(0));
         candidate.port_priorities += u64::from(port.actor_oper.port_priority);
     }
-    candidates.sort_by_key(|candidate| candidate.aggregator);
     candidates
 }
 

@@ -87,7 +87,6 @@ impl Lacp {
             let of_it = |port: &Port| Some(port.aggregator) == snapshot.active && restored.contains(&port.id);
             if let Some(port) = self.ports.iter().find(|port| of_it(port)) {
                 self.selection.active = Some((port.aggregator, Reason::Stable));
-                self.selection.established = true;
             }
         }
         self.settle(now);

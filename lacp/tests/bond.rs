@@ -211,10 +211,8 @@ fn ports_take_turns() {
         lacp.handle_link(ms(0), id, Link::up(1000, Duplex::Full));
     }
     let mut order = Vec::new();
-    for _ in 0..3 {
-        for _ in 0..4 {
-            order.push(lacp.poll_transmit(ms(0)).unwrap().0.0);
-        }
+    for _ in 0..12 {
+        order.push(lacp.poll_transmit(ms(0)).unwrap().0.0);
         let mut options = *lacp.options();
         options.ad_actor_sys_prio -= 1;
         lacp.set_options(ms(0), options);
@@ -222,4 +220,29 @@ fn ports_take_turns() {
     assert_eq!(order, [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]);
     assert_eq!(lacp.poll_transmit(ms(0)), None, "three in a second");
     assert_eq!(lacp.next_deadline(), Some(Duration::from_secs(1)));
+}
+
+/// Ports 0 and 3 are cabled to one partner, 1 and 2 to another that is as good.
+#[test]
+fn the_choice_between_two_partners_does_not_depend_on_who_speaks_first() {
+    for order in (0..256u32).map(|n| [n & 3, n >> 2 & 3, n >> 4 & 3, n >> 6]) {
+        if ids(4).any(|id| !order.contains(&id.0)) {
+            continue;
+        }
+        let mut lacp = bond();
+        for id in ids(4) {
+            lacp.add_port(ms(0), id, PortOptions::default()).unwrap();
+            lacp.handle_link(ms(0), id, Link::up(1000, Duplex::Full));
+        }
+        for (time, id) in order.into_iter().enumerate() {
+            let us = lacp.port(PortId(id)).unwrap().actor;
+            let system = [2, 0, 0, 0, 0, if matches!(id, 0 | 3) { 0xaa } else { 0x0b }];
+            let port = id as u16;
+            let partner = lacp::PortInfo { system, port, key: 1, state: State(0x0f), ..us };
+            lacp.handle_frame(ms(time as u64), PortId(id), &Lacpdu::new(partner, us).emit()).unwrap();
+        }
+        assert_eq!(lacp.active().unwrap().partner_system[5], 0xaa, "{order:?}");
+        let open: Vec<bool> = lacp.ports().map(|port| port.wanted == Gates::OPEN).collect();
+        assert_eq!(open, [true, false, false, true], "{order:?}");
+    }
 }

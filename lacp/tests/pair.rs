@@ -129,7 +129,7 @@ fn two_bonds_that_both_keep_ports_in_reserve_keep_the_same() {
             let (a, b) = (sim.distributing(0), sim.distributing(1));
             assert_eq!((&a, a.len()), (&b, limit), "{limits:?} {prior:?}");
             // Ports that the other side keeps in reserve are tried one after the other; that ends, and disturbs nothing.
-            sim.run_watched(Duration::from_secs(30), |sim| {
+            sim.run_watched(Duration::from_secs(100), |sim| {
                 assert_eq!((sim.distributing(0), sim.distributing(1)), (a.clone(), b.clone()));
             });
             let before = sim.events.each_ref().map(Vec::len);

@@ -29,9 +29,9 @@ fn churn_after_60_s_once() {
     assert_eq!(machine.timer.due_after(at(159)), Some(at(160)));
     assert!(machine.step(at(160), false, false));
     assert!(!machine.step(at(161), false, false), "counted once");
-    assert_eq!(machine.state, State::Churn);
+    assert_eq!((machine.state, machine.timer), (State::Churn, Timer::default()));
     assert!(!machine.step(at(170), false, true));
-    assert_eq!(machine.state, State::NoChurn);
+    assert_eq!((machine.state, machine.timer), (State::NoChurn, Timer::default()));
     assert!(!machine.step(at(180), false, false));
     assert_eq!(machine.state, State::Monitor);
     assert!(!machine.step(at(239), false, false) && machine.step(at(240), false, false));
