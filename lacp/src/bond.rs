@@ -34,6 +34,8 @@ pub struct Lacp {
     /// In the order in which they were added.
     pub(crate) ports: Vec<Port>,
     pub(crate) selection: Selection,
+    /// The last aggregator's number.
+    pub(crate) aggregators: u32,
     carrier: Option<NoCarrier>,
     events: VecDeque<Event>,
     /// Index of the port that may send next.
@@ -98,6 +100,7 @@ impl Lacp {
             address,
             ports: Vec::new(),
             selection: Selection::default(),
+            aggregators: 0,
             carrier: Some(NoCarrier::NoPorts),
             events: VecDeque::new(),
             turn: 0,
@@ -114,10 +117,9 @@ impl Lacp {
         }
         let number = self.free_number(options.port_number)?;
         self.check(id, &options, number)?;
-        let taken = |id: &AggregatorId| self.ports.iter().any(|port| port.aggregator == *id);
-        let own = AggregatorId(u32::from(number));
-        let aggregator = if taken(&own) { (1..).map(AggregatorId).find(|id| !taken(id)) } else { Some(own) };
-        let mut port = Port::new(id, number, aggregator.unwrap_or(own), options);
+        // Linux counts aggregators as long as the bond has ports.
+        self.aggregators = if self.ports.is_empty() { 1 } else { self.aggregators.saturating_add(1) };
+        let mut port = Port::new(id, number, AggregatorId(self.aggregators), options);
         port.configure(self.address, &self.options);
         self.ports.push(port);
         self.settle(now);

@@ -64,6 +64,8 @@ pub(crate) struct Port {
     pub(crate) ntt: bool,
     pub(crate) selected: Selected,
     pub(crate) aggregator: AggregatorId,
+    /// The aggregator that came with the port.
+    pub(crate) own_aggregator: AggregatorId,
     pub(crate) actor_oper: PortInfo,
     pub(crate) partner_oper: PortInfo,
 
@@ -102,6 +104,7 @@ impl Port {
             ntt: false,
             selected: Selected::Unselected,
             aggregator,
+            own_aggregator: aggregator,
             actor_oper: PortInfo::default(),
             partner_oper: PortInfo::default(),
             receive: receive::Machine::default(),

@@ -302,8 +302,8 @@ fn candidates(ports: &[Port], options: &Options) -> Vec<Candidate> {
 }
 
 /// The aggregator for an unselected port (clause 6.4.14.1, and `ad_port_selection_logic`): the one that ports of the
-/// same Link Aggregation Group have; its last one if no other port uses it; otherwise the first free one. There are as
-/// many aggregators as ports.
+/// same Link Aggregation Group have; its last one if no other port uses it; otherwise the first free one. One comes with
+/// each port, so one is free.
 fn place(ports: &[Port], index: usize) -> AggregatorId {
     let port = &ports[index];
     let others = || {
@@ -317,7 +317,7 @@ fn place(ports: &[Port], index: usize) -> AggregatorId {
     if free(&port.aggregator) {
         return port.aggregator;
     }
-    (1..).map(AggregatorId).find(free).unwrap_or(port.aggregator)
+    ports.iter().map(|port| port.own_aggregator).find(free).unwrap_or(port.aggregator)
 }
 
 /// The ports' LAG IDs are equal (clause 6.3.6). An individual link is alone in its group.

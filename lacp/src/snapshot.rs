@@ -80,6 +80,7 @@ impl Lacp {
                 && same_actor(&saved.actor, &port.actor_oper)
             {
                 resume(port, now, saved, elapsed);
+                self.aggregators = self.aggregators.max(saved.aggregator.0);
                 restored.push(saved.port);
             }
         }

@@ -35,6 +35,9 @@ fn ports_are_numbered_as_linux_does() {
     assert_eq!(number(&lacp, 11), None);
     lacp.add_port(ms(0), PortId(11), PortOptions::default()).unwrap();
     assert_eq!(number(&lacp, 11), Some((4, 4)), "one more than the last");
+    lacp.remove_port(ms(0), PortId(11));
+    lacp.add_port(ms(0), PortId(11), PortOptions::default()).unwrap();
+    assert_eq!(number(&lacp, 11), Some((4, 5)), "aggregators are not counted down");
     for id in [10, 11, 12] {
         lacp.remove_port(ms(0), PortId(id));
     }
