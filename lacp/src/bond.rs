@@ -228,7 +228,7 @@ impl Lacp {
         self.ports[index].looped.stop();
         self.notice_move(index, &lacpdu);
         let port = &mut self.ports[index];
-        port.heard = Some(Heard { at: now, lacpdu });
+        port.heard = Some(Heard::new(now, lacpdu, Duration::ZERO));
         receive::step(port, now, Some(&lacpdu));
         self.settle(now);
         Ok(Handled::Taken)

@@ -229,7 +229,7 @@ impl Lacp {
         let ports = self.ports.iter().map(|port| PortExplanation {
             port: port.id,
             reason: self.port_reason(port, now),
-            last_lacpdu: port.heard.map(|heard| now.saturating_sub(heard.at)),
+            last_lacpdu: self.last_lacpdu(now, port.id),
             mismatches: mismatches(port),
         });
         Explanation {
@@ -294,8 +294,8 @@ impl Lacp {
             return PortReason::Listening;
         }
         if port.receive.state == Receive::Expired {
-            let age = port.heard.map_or(Duration::ZERO, |heard| now.saturating_sub(heard.at));
-            return PortReason::Silent { age };
+            let silent = |age| PortReason::Silent { age };
+            return self.last_lacpdu(now, port.id).map_or(PortReason::Listening, silent);
         }
         if !port.has_partner() && self.options.lacp_strict {
             return PortReason::Strict;

@@ -46,8 +46,21 @@ impl Selected {
 /// A LACPDU and when it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Heard {
-    pub(crate) at: Duration,
     pub(crate) lacpdu: Lacpdu,
+    at: Duration,
+    /// Its age at that time, if a predecessor heard it.
+    earlier: Duration,
+}
+
+impl Heard {
+    /// Heard at `now`, or `age` ago by a predecessor.
+    pub(crate) fn new(now: Duration, lacpdu: Lacpdu, age: Duration) -> Self {
+        Self { lacpdu, at: now, earlier: age }
+    }
+
+    pub(crate) fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.at).saturating_add(self.earlier)
+    }
 }
 
 /// A port with its machines.

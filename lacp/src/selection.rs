@@ -181,7 +181,7 @@ impl Selection {
         for index in 0..ports.len() {
             watch_refusal(&mut ports[index], now);
             let port = &ports[index];
-            let lost = !port.port_enabled() || port.is_listening() || port.is_looped(now) || port.begin;
+            let lost = !port.port_enabled() || port.is_listening() || port.is_looped(now);
             if lost {
                 ports[index].unselect();
             } else if port.selected == Selected::Unselected && port.mux.state == mux::State::Detached {

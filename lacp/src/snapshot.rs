@@ -53,7 +53,7 @@ impl Lacp {
             mux: port.mux.state,
             selected: port.selected,
             aggregator: port.aggregator,
-            heard: port.heard.map(|heard| (heard.lacpdu, now.saturating_sub(heard.at))),
+            heard: port.heard.map(|heard| (heard.lacpdu, heard.age(now))),
         };
         Snapshot { active: self.selection.active_id(), ports: self.ports.iter().map(port).collect() }
     }
@@ -122,9 +122,7 @@ fn resume(port: &mut Port, now: Duration, saved: &PortSnapshot, elapsed: Duratio
     if saved.mux == mux::State::Waiting {
         port.mux.wait_while_timer.start(now, Duration::ZERO);
     }
-    port.heard = saved
-        .heard
-        .map(|(lacpdu, age)| Heard { at: now.saturating_sub(age.saturating_add(elapsed)), lacpdu });
+    port.heard = saved.heard.map(|(lacpdu, age)| Heard::new(now, lacpdu, age.saturating_add(elapsed)));
     port.held = port.unconfirmed().is_some();
     port.ntt = true;
 }

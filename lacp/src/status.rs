@@ -121,6 +121,6 @@ impl Lacp {
 
     /// Time since the port's last LACPDU, if one has come since its link came up.
     pub fn last_lacpdu(&self, now: Duration, id: PortId) -> Option<Duration> {
-        self.ports[self.index(id)?].heard.map(|heard| now.saturating_sub(heard.at))
+        self.ports[self.index(id)?].heard.map(|heard| heard.age(now))
     }
 }

@@ -225,6 +225,18 @@ fn ports_take_turns() {
     assert_eq!(lacp.next_deadline(), Some(Duration::from_secs(1)));
 }
 
+/// The port hears a partner that knows it and is in sync.
+fn hear(lacp: &mut Lacp, now: Duration, id: u32, last_octet: u8) {
+    let us = lacp.port(PortId(id)).unwrap().actor;
+    let (system, port) = ([2, 0, 0, 0, 0, last_octet], id as u16);
+    let partner = lacp::PortInfo { system, port, key: 1, state: State(0x0f), ..us };
+    lacp.handle_frame(now, PortId(id), &Lacpdu::new(partner, us).emit()).unwrap();
+}
+
+fn open(lacp: &Lacp) -> Vec<u32> {
+    lacp.ports().filter(|port| port.wanted == Gates::OPEN).map(|port| port.port.0).collect()
+}
+
 /// Ports 0 and 3 are cabled to one partner, 1 and 2 to another that is as good.
 #[test]
 fn the_choice_between_two_partners_does_not_depend_on_who_speaks_first() {
@@ -238,14 +250,38 @@ fn the_choice_between_two_partners_does_not_depend_on_who_speaks_first() {
             lacp.handle_link(ms(0), id, Link::up(1000, Duplex::Full));
         }
         for (time, id) in order.into_iter().enumerate() {
-            let us = lacp.port(PortId(id)).unwrap().actor;
-            let system = [2, 0, 0, 0, 0, if matches!(id, 0 | 3) { 0xaa } else { 0x0b }];
-            let port = id as u16;
-            let partner = lacp::PortInfo { system, port, key: 1, state: State(0x0f), ..us };
-            lacp.handle_frame(ms(time as u64), PortId(id), &Lacpdu::new(partner, us).emit()).unwrap();
+            hear(&mut lacp, ms(time as u64), id, if matches!(id, 0 | 3) { 0xaa } else { 0x0b });
         }
         assert_eq!(lacp.active().unwrap().partner_system[5], 0xaa, "{order:?}");
-        let open: Vec<bool> = lacp.ports().map(|port| port.wanted == Gates::OPEN).collect();
-        assert_eq!(open, [true, false, false, true], "{order:?}");
+        assert_eq!(open(&lacp), [0, 3], "{order:?}");
     }
+}
+
+/// Port 0 was there first; ports 1 and 2 to another partner would be better. Port 3 is new to the successor, and
+/// nothing is heard on it.
+#[test]
+fn a_successor_goes_on_with_what_its_predecessor_used() {
+    let up = Link::up(1000, Duplex::Full);
+    let mut lacp = bond();
+    for id in ids(3) {
+        lacp.add_port(ms(0), id, PortOptions::default()).unwrap();
+    }
+    lacp.handle_link(ms(0), PortId(0), up);
+    hear(&mut lacp, ms(0), 0, 0xaa);
+    for id in [1, 2] {
+        lacp.handle_link(ms(10), PortId(id), up);
+        hear(&mut lacp, ms(10), id, 0xbb);
+    }
+    assert_eq!(open(&lacp), [0], "ad_select=stable");
+    let snapshot = lacp.snapshot(ms(20));
+    let mut successor = bond();
+    for id in ids(4) {
+        successor.add_port(ms(0), id, PortOptions::default()).unwrap();
+        successor.handle_link(ms(0), id, up);
+    }
+    assert_eq!(successor.restore(ms(0), &snapshot, ms(200)), [PortId(0), PortId(1), PortId(2)]);
+    assert_eq!(open(&successor), [0]);
+    let port = successor.port(PortId(0)).unwrap();
+    assert_eq!((port.actor.port, port.partner.system[5], port.receive.name()), (1, 0xaa, "CURRENT"));
+    assert_eq!(successor.last_lacpdu(ms(5), PortId(0)), Some(ms(20 + 200 + 5)));
 }
