@@ -5,7 +5,9 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use lacp::slow::PDU_LEN;
-use lacp::{Duplex, Event, Gates, Lacp, Link, Options, Pdu, PortId, PortOptions, PortStatus, State};
+use lacp::{
+    Duplex, Event, Gates, Lacp, LacpRate, Link, Options, Pdu, PortId, PortOptions, PortStatus, State,
+};
 
 /// A cable between the ports of the same id; directions are named by their sender.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,6 +44,16 @@ pub(crate) fn ms(ms: u64) -> Duration {
 
 pub(crate) fn ids(count: usize) -> impl Iterator<Item = PortId> {
     (0..count as u32).map(PortId)
+}
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+pub(crate) fn fast() -> Options {
+    Options { lacp_rate: LacpRate::Fast, ..Options::default() }
+}
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+pub(crate) fn good(count: usize) -> Vec<Cable> {
+    vec![Cable { delay: 1, ..Cable::default() }; count]
 }
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
