@@ -10,11 +10,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tracing_subscriber::EnvFilter;
 use vswitch::control::{Control, Places};
 use vswitch::datapath::Datapath;
-use vswitch::netlink::monitor::LinkMonitor;
-use vswitch::rpc::listener::Listener;
 use vswitch::device::Device;
 use vswitch::fastpath::{Kernel, LoadOptions, Pins, cleanup};
 use vswitch::model::FastPathMode;
+use vswitch::netlink::monitor::LinkMonitor;
+use vswitch::rpc::listener::Listener;
 use vswitch::settings::{Flags, LogFormat, Settings};
 use vswitch::switch::Switch;
 use vswitch::switch::fast::FastPath;
@@ -129,7 +129,8 @@ fn load_fast_path(settings: &Settings) -> anyhow::Result<Result<Kernel, String>>
     match Kernel::load(pins.clone(), LoadOptions::default()) {
         Ok(kernel) => Ok(Ok(kernel)),
         Err(error) if settings.fastpath == FastPathMode::On => {
-            Err(error.context("fastpath=on, but the fast path can't be used (fastpath=auto goes on without it)"))
+            Err(error
+                .context("fastpath=on, but the fast path can't be used (fastpath=auto goes on without it)"))
         }
         Err(error) => {
             let reason = format!("{error:#}");

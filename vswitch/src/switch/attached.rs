@@ -147,8 +147,11 @@ impl Switch {
         let Some(link) = self.link(name) else { return Ok(None) };
         // With the fast path it is received from only if that can't be attached.
         let fast = self.fast.kernel.is_ok();
-        let opened =
-            if fast { Device::netdev_to_send(name, link.ifindex) } else { Device::netdev(name, link.ifindex) };
+        let opened = if fast {
+            Device::netdev_to_send(name, link.ifindex)
+        } else {
+            Device::netdev(name, link.ifindex)
+        };
         let device = match opened {
             Ok(device) => device,
             // Gone before the news of it came.

@@ -11,8 +11,8 @@ use forwarding::mac::MacAddr;
 use super::Switch;
 use super::attached::Attached;
 use crate::datapath::{Mark, Snapshot};
-use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
 use crate::fastpath::cleanup::give_up;
+use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
 use crate::fastpath::hooks::Hook;
 use crate::fastpath::layout::{self, MAX_FDBS, Port as FlatPort, port_flags};
 use crate::fastpath::{Image, Kernel, encode};
@@ -258,7 +258,11 @@ impl Switch {
                         hooked = true;
                     }
                     Err(error) => {
-                        tracing::warn!(device = name, error = format!("{error:#}"), "no fast path; a worker receives");
+                        tracing::warn!(
+                            device = name,
+                            error = format!("{error:#}"),
+                            "no fast path; a worker receives"
+                        );
                     }
                 }
             } else if !wanted && hooked {
@@ -291,7 +295,8 @@ impl Switch {
         }
         // FDBs of bridges that are gone, or have got a new one.
         let kept: BTreeSet<u16> = self.bridges.iter().filter_map(|(_, bridge)| bridge.fdb_number).collect();
-        let dropped: Vec<u16> = self.fast.fdbs.iter().copied().filter(|number| !kept.contains(number)).collect();
+        let dropped: Vec<u16> =
+            self.fast.fdbs.iter().copied().filter(|number| !kept.contains(number)).collect();
         for number in dropped {
             self.fast.drop_fdb(Some(number));
         }
@@ -316,7 +321,11 @@ impl Switch {
                 })
             });
             if removed > 0 {
-                tracing::info!(bridge = bridge.name, removed, "addresses of ports that have changed are forgotten");
+                tracing::info!(
+                    bridge = bridge.name,
+                    removed,
+                    "addresses of ports that have changed are forgotten"
+                );
             }
             let wanted = self.model.bridges.get(&bridge.name).map(|wanted| &wanted.statics);
             for entry in bridge.fdb.entries(now).into_iter().filter(|entry| entry.is_static) {

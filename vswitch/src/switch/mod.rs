@@ -121,13 +121,7 @@ impl Drop for Switch {
 impl Switch {
     /// With no bridge. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
     /// counted by VLAN; `fast` is the kernel's executor.
-    pub fn new(
-        datapath: Datapath,
-        links: Vec<Link>,
-        seed: u64,
-        count_vlans: bool,
-        fast: FastPath,
-    ) -> Self {
+    pub fn new(datapath: Datapath, links: Vec<Link>, seed: u64, count_vlans: bool, fast: FastPath) -> Self {
         let fast = Fast::new(fast);
         let [bridge_numbers, port_numbers, device_numbers] = fast.earlier_numbers();
         let mut switch = Self {
