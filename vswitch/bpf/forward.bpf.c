@@ -125,6 +125,9 @@ static __always_inline int lift_tag(struct __sk_buff *skb)
 	tpid = bpf_ntohs(words[0]);
 	if (!is_tpid(tpid))
 		return 0;
+	// The kernel takes out the tag, and then refuses if one within is cut off: the frame would not be whole any more.
+	if (is_tpid(bpf_ntohs(words[2])) && skb->len < ETH_HEADER + 2 * TAG_OCTETS)
+		return -1;
 	tci = bpf_ntohs(words[1]);
 	// A tag within becomes metadata in its place, and goes back into the octets when the outer one is put on.
 	if (bpf_skb_vlan_pop(skb))
