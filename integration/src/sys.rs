@@ -248,6 +248,64 @@ pub fn netfilter_socket() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Makes a BPF map of a kind that the kernel keeps for those who may load any program, and throws it away.
+pub fn make_privileged_bpf_map() -> io::Result<()> {
+    /// The first fields of `union bpf_attr` for `BPF_MAP_CREATE`.
+    #[repr(C)]
+    struct MapCreate {
+        kind: u32,
+        key_size: u32,
+        value_size: u32,
+        max_entries: u32,
+        flags: u32,
+    }
+    // linux/bpf.h: BPF_MAP_CREATE, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC.
+    let attributes = MapCreate { kind: 11, key_size: 8, value_size: 4, max_entries: 1, flags: 1 };
+    // SAFETY: `attributes` outlives the call, and the length is its own; the kernel takes fields beyond it for zero.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, 0, &raw const attributes, size_of::<MapCreate>()) } as RawFd;
+    check(fd)?;
+    // SAFETY: the call above returned a new descriptor that nobody else owns.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    Ok(())
+}
+
+/// Where a BPF program may be attached to an interface by a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Tcx {
+    /// `BPF_TCX_INGRESS`.
+    Ingress = 46,
+    /// `BPF_TCX_EGRESS`.
+    Egress = 47,
+}
+
+/// How many BPF programs are attached to an interface of the calling thread's network namespace by links. Kernels before
+/// 6.6, which have no such links: "Invalid argument".
+pub fn attached_programs(interface: &str, side: Tcx) -> io::Result<u32> {
+    /// The first fields of `union bpf_attr` for `BPF_PROG_QUERY`.
+    #[repr(C)]
+    struct Query {
+        ifindex: u32,
+        side: u32,
+        query_flags: u32,
+        attach_flags: u32,
+        programs: u64,
+        count: u32,
+        padding: u32,
+        attach_flags_of_each: u64,
+        links: u64,
+        flags_of_links: u64,
+        revision: u64,
+    }
+    const BPF_PROG_QUERY: libc::c_long = 16;
+    // SAFETY: an all-zero query is valid: it asks for the count only.
+    let mut query: Query = unsafe { zeroed() };
+    (query.ifindex, query.side) = (index_of(interface)? as u32, side as u32);
+    // SAFETY: `query` outlives the call, and the length is its own.
+    check(unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_QUERY, &raw mut query, size_of::<Query>()) } as i32)?;
+    Ok(query.count)
+}
+
 fn index_of(interface: &str) -> io::Result<i32> {
     let any = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)?;
     Ok(rustix::net::netdevice::name_to_index(any, interface)? as i32)

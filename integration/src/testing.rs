@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use crate::fastpath;
 use crate::netns::Namespace;
 use crate::probe::Probe;
 use crate::process::{self, COMMAND_DEADLINE, find_program};
@@ -55,6 +56,28 @@ pub fn vm_turn(programs: &[&str]) -> Result<Option<Turn>> {
         return Ok(None);
     }
     Ok(turn(programs))
+}
+
+/// [`switch_turn`] for a test of the kernel fast path.
+pub fn fast_turn(programs: &[&str]) -> Result<Option<Turn>> {
+    if let Some(problem) = fastpath::problem() {
+        skip(&problem);
+        return Ok(None);
+    }
+    switch_turn(programs)
+}
+
+/// All that a switch may change in its namespace: the devices' flags, promiscuity, address, MTU and master, and
+/// nftables' tables.
+pub fn look(host: &Namespace) -> Result<serde_json::Value> {
+    let mut links = host.ip_json("-d link show")?;
+    for link in links.as_array_mut().into_iter().flatten() {
+        // Counters are no state.
+        for volatile in ["stats", "stats64"] {
+            link.as_object_mut().map(|link| link.remove(volatile));
+        }
+    }
+    Ok(serde_json::json!({ "links": links, "tables": crate::netfilter::tables(host)? }))
 }
 
 /// The standard topology with a running `vswitchd`: every guest a port, the uplinks an active-backup bond, an upstream

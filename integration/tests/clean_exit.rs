@@ -1,25 +1,10 @@
 //! After SIGTERM the interfaces are as they were found.
 
 use anyhow::Result;
-use integration::netfilter::tables;
-use integration::netns::Namespace;
 use integration::process::eventually;
 use integration::switch::{BOND, BRIDGE, Vswitch};
-use integration::testing::{reaches, switch_turn};
+use integration::testing::{look, reaches, switch_turn};
 use integration::topology::{HOST, REMOTE, Topology, Upstream, ipv4};
-use serde_json::Value;
-
-/// All that a switch may change of a device: flags, promiscuity, address, MTU, master, and nftables' tables.
-fn look(host: &Namespace) -> Result<Value> {
-    let mut links = host.ip_json("-d link show")?;
-    for link in links.as_array_mut().into_iter().flatten() {
-        // Counters are no state.
-        for volatile in ["stats", "stats64"] {
-            link.as_object_mut().map(|link| link.remove(volatile));
-        }
-    }
-    Ok(serde_json::json!({ "links": links, "tables": tables(host)? }))
-}
 
 #[test]
 fn sigterm_leaves_every_interface_as_it_was_found() -> Result<()> {

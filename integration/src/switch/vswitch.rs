@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::{BOND, BRIDGE, Mode, Switch, Wiring};
+use crate::fastpath;
 use crate::netns::Namespace;
 use crate::process::{self, Daemon, Finished, eventually};
 use crate::topology::Topology;
@@ -57,6 +58,14 @@ impl Vswitch {
         Ok(switch)
     }
 
+    /// Starts a daemon that must use the kernel fast path.
+    pub fn start_fast(namespace: &Namespace) -> Result<Self> {
+        let mut switch = Self::prepare(namespace)?;
+        switch.set("VSWITCH_FASTPATH", "on");
+        switch.launch()?;
+        Ok(switch)
+    }
+
     /// Everything but the start, so that a test can write the state file first.
     pub fn prepare(namespace: &Namespace) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("vswitch-test-").tempdir()?;
@@ -67,6 +76,7 @@ impl Vswitch {
 
     /// A setting of the next start, by its environment variable.
     pub fn set(&mut self, variable: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != variable);
         self.settings.push((variable.to_owned(), value.to_owned()));
     }
 
@@ -98,8 +108,14 @@ impl Vswitch {
 
     /// Runs a daemon that is expected to end by itself, and returns how it ended and what it wrote.
     pub fn run_to_end(&self, deadline: Duration) -> Result<Finished> {
+        self.run_with(&[], deadline)
+    }
+
+    /// [`Self::run_to_end`] with flags, for example `--cleanup`.
+    pub fn run_with(&self, flags: &[&str], deadline: Duration) -> Result<Finished> {
         let mut command = process::command(binary("vswitchd")?, Some(Arc::clone(&self.net)));
         self.environment(&mut command);
+        command.args(flags);
         process::finish(&mut command, deadline)
     }
 
@@ -214,6 +230,11 @@ impl Vswitch {
         rows.iter().map(row).collect::<Option<_>>().with_context(|| format!("unexpected answer: {answer}"))
     }
 
+    /// What the daemon has pinned in the kernel.
+    pub fn pins(&self) -> Vec<PathBuf> {
+        fastpath::pins(self.directory.path())
+    }
+
     /// The last lines of its log.
     pub fn log_tail(&self, lines: usize) -> String {
         self.daemon.as_ref().map(|daemon| daemon.log_tail(lines)).unwrap_or_default()
@@ -232,16 +253,11 @@ impl Vswitch {
     }
 }
 
-/// What a killed daemon leaves in the kernel, beyond the namespace, goes too.
+/// What a killed daemon leaves pinned would outlive its namespace.
 impl Drop for Vswitch {
     fn drop(&mut self) {
         self.daemon = None;
-        let Ok(program) = binary("vswitchd") else { return };
-        let mut command = process::command(program, Some(Arc::clone(&self.net)));
-        self.environment(&mut command);
-        if let Err(error) = process::finish(command.arg("--cleanup"), process::COMMAND_DEADLINE) {
-            eprintln!("what vswitchd left can't be removed: {error:#}");
-        }
+        fastpath::remove_pins(self.directory.path());
     }
 }
 
@@ -260,15 +276,6 @@ impl Switch for Vswitch {
 
     fn restart(&mut self) -> Result<()> {
         self.launch()
-    }
-}
-
-impl Drop for Vswitch {
-    /// Lets the daemon take its fast path out of the kernel, where it would outlive the namespace.
-    fn drop(&mut self) {
-        if let Some(daemon) = self.daemon.as_mut().filter(|_| !std::thread::panicking()) {
-            let _killed_below = daemon.terminate(START);
-        }
     }
 }
 
