@@ -102,7 +102,7 @@ fn dies_unnoticed(topology: &Topology, switch: &mut Vswitch) -> Result<Report> {
 fn a_dead_daemon_goes_unnoticed_and_the_next_one_knows_what_it_knew() -> Result<()> {
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
     for tag in [None, Some(10)] {
-        let (topology, mut switch) = lab(3, 2, Wiring { tag })?;
+        let (topology, mut switch) = lab(3, 2, Wiring { tag, ..Wiring::default() })?;
         let tag = tag.map(|tag| format!("tag={tag}")).unwrap_or_default();
         // Ports whose numbers are not those that they would get in order.
         switch.vsctl(&format!("del-port g1 -- del-port g2 -- add-port {BRIDGE} g2 {tag}"))?;
@@ -178,7 +178,7 @@ fn edit(switch: &Vswitch, from: &str, to: &str) -> Result<()> {
 #[test]
 fn what_was_changed_while_the_daemon_was_dead_takes_effect() -> Result<()> {
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
-    let (topology, mut switch) = lab(4, 2, Wiring { tag: Some(10) })?;
+    let (topology, mut switch) = lab(4, 2, Wiring { tag: Some(10), ..Wiring::default() })?;
     let guest = |i| topology.guest(i);
     for i in [2, 3, 4] {
         ensure!(reaches(guest(1), ipv4(i)) && reaches(guest(i as usize), ipv4(1)));
