@@ -202,10 +202,14 @@ impl Switch {
                         vlan_counters,
                         carrier: None,
                     };
-                    let _ = match self.fast.earlier_bridge(&bridge.name) {
+                    let number = match self.fast.earlier_bridge(&bridge.name) {
                         Some(number) => self.bridges.insert_at(number, bridge),
                         None => self.bridges.insert(bridge),
                     };
+                    // What an earlier daemon, or a bridge of this number, has left: counters begin anew.
+                    if let Some(number) = number {
+                        self.fast.clear_vlan_stats(number);
+                    }
                 }
             }
         }

@@ -45,7 +45,7 @@ fn program_text(out: &mut String, program: &FastPathProgram) {
     line(out, format_args!("program: {}, id {}{length}", program.name, program.id));
     match program.run_ns.checked_div(program.runs) {
         Some(each) => {
-            line(out, format_args!("run time: {each} ns a frame, {} frames measured", program.runs))
+            line(out, format_args!("run time: {each} ns a frame, {} frames measured", program.runs));
         }
         None => line(out, "run time: not measured; turn it on with sysctl kernel.bpf_stats_enabled=1"),
     }
@@ -56,7 +56,8 @@ fn misses_text(out: &mut String, status: &FastPathStatus) {
     misses.sort_by_key(|(_, frames)| std::cmp::Reverse(**frames));
     line(out, format_args!("left to the daemon: {} frames", status.misses.values().sum::<u64>()));
     for (reason, frames) in misses {
-        line(out, format_args!("  {reason}: {frames}"));
+        let dropped = if matches!(reason.as_str(), "no_device" | "error") { " (dropped)" } else { "" };
+        line(out, format_args!("  {reason}: {frames}{dropped}"));
     }
     line(out, format_args!("lost in full queues to the daemon: {} frames", status.queue_dropped));
 }
