@@ -120,7 +120,8 @@ impl PacketSocket {
     /// Lets a filter refuse all frames, or none. Refused ones cost the kernel hardly anything.
     fn refuse(&self, all: bool) -> io::Result<()> {
         // "Take 0 octets of the frame."
-        let mut refusal = libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
+        let mut refusal =
+            libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
         let program = libc::sock_fprog { len: 1, filter: &raw mut refusal };
         let option = if all { libc::SO_ATTACH_FILTER } else { libc::SO_DETACH_FILTER };
         // SAFETY: the pointer and the length are those of a live sock_fprog, whose one instruction lives as long; the

@@ -247,6 +247,7 @@ impl Switch {
                 changes.push((number, wanted));
             }
         }
+        let mut flags_changed = false;
         for (number, wanted) in changes {
             let Some(attached) = self.devices.get_mut(number) else { continue };
             let (name, ifindex) = (attached.name().to_owned(), attached.ifindex());
@@ -254,7 +255,9 @@ impl Switch {
             if wanted && !hooked {
                 // First the socket, then the program: a frame may be lost in between, but none is seen twice.
                 attached.set_receiving(false);
+                let flags = attached.flags();
                 attached.set_promiscuous();
+                flags_changed |= attached.flags() != flags;
                 let Ok(kernel) = &mut self.fast.kernel else { return };
                 match Hook::attach(kernel, &name, ifindex, attached.is_internal()) {
                     Ok(hook) => {
@@ -273,6 +276,10 @@ impl Switch {
             if let Some(attached) = self.devices.get_mut(number) {
                 attached.set_receiving(!hooked);
             }
+        }
+        if flags_changed {
+            // The next daemon reads in the tables what it has to undo.
+            self.publish();
         }
     }
 
