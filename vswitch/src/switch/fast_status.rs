@@ -42,9 +42,10 @@ impl Switch {
         self.fast.kernel.is_ok()
     }
 
-    /// Why the kernel can't forward.
+    /// Why the kernel can't forward, in one line. (What the verifier has to say has many; they are in the log.)
     pub(super) fn fastpath_problem(&self) -> Option<&str> {
-        self.fast.kernel.as_ref().err().map(String::as_str)
+        let reason = self.fast.kernel.as_ref().err()?;
+        Some(reason.lines().next().unwrap_or_default())
     }
 
     /// What the kernel carried for a device. One system call.
