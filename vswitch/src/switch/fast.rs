@@ -10,6 +10,7 @@ use forwarding::mac::MacAddr;
 
 use super::Switch;
 use super::attached::Attached;
+use super::fast_status::Fill;
 use crate::datapath::{Mark, Snapshot};
 use crate::fastpath::cleanup::give_up;
 use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
@@ -32,13 +33,15 @@ pub struct FastPath {
 #[derive(Debug)]
 pub(super) struct Fast {
     pub(super) kernel: Result<Kernel, String>,
-    queues: Vec<u32>,
+    pub(super) queues: Vec<u32>,
     /// By interface index.
     pub(super) hooks: BTreeMap<u32, Hook>,
     /// Numbers of FDBs in use.
     fdbs: BTreeSet<u16>,
     /// Names of what the last tables had no room for.
     pub(super) left_out: Vec<String>,
+    /// How full the last tables were.
+    pub(super) fill: Fill,
     /// Publications so far.
     pub(super) generation: u64,
     /// What an earlier daemon left, until the first model is committed.
@@ -82,6 +85,7 @@ impl Fast {
             hooks: BTreeMap::new(),
             fdbs,
             left_out: Vec::new(),
+            fill: Fill::default(),
             generation: 0,
             earlier,
         }
@@ -160,6 +164,7 @@ impl Fast {
         let Ok(kernel) = &mut self.kernel else { return };
         kernel.publish(image);
         self.generation += 1;
+        self.fill = Fill::of(image);
         if self.left_out != image.left_out && !image.left_out.is_empty() {
             tracing::warn!(left_out = ?image.left_out, "no room in the kernel's maps; workers forward for these");
         }
@@ -255,6 +260,7 @@ impl Switch {
                 changes.push((number, wanted));
             }
         }
+        let mut flags_changed = false;
         for (number, wanted) in changes {
             let Some(attached) = self.devices.get_mut(number) else { continue };
             let (name, ifindex) = (attached.name().to_owned(), attached.ifindex());
@@ -262,7 +268,9 @@ impl Switch {
             if wanted && !hooked {
                 // First the socket, then the program: a frame may be lost in between, but none is seen twice.
                 attached.set_receiving(false);
+                let flags = attached.flags();
                 attached.set_promiscuous();
+                flags_changed |= attached.flags() != flags;
                 let Ok(kernel) = &mut self.fast.kernel else { return };
                 match Hook::attach(kernel, &name, ifindex, attached.is_internal()) {
                     Ok(hook) => {
@@ -286,6 +294,10 @@ impl Switch {
                 attached.unhookable |= wanted && !hooked;
                 attached.set_receiving(!hooked);
             }
+        }
+        if flags_changed {
+            // The next daemon reads in the tables what it has to undo.
+            self.publish();
         }
     }
 
