@@ -2,6 +2,7 @@
 //! (`forwarding::pipeline`) and the BPF program (`vswitch/bpf/forward.bpf.c`), run by the kernel on single frames. What the
 //! program forwards leaves as the pipeline would send it; what it leaves to the daemon it had to leave.
 
+mod by_hand;
 mod choices;
 mod compare;
 mod coverage;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use aya::programs::{TestRun as _, TestRunOptions};
@@ -18,6 +19,8 @@ pub(crate) const OK: u32 = 0;
 pub(crate) const SHOT: u32 = 2;
 pub(crate) const REDIRECT: u32 = 7;
 
+/// Longest wait for anything that must happen.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Pairs of interfaces.
 const PAIRS: usize = 20;
 /// Interfaces for devices of the tables.
@@ -154,6 +157,19 @@ pub(crate) fn tick() -> Tick {
     let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     assert_eq!(result, 0, "there is a monotonic clock");
     Tick(now.tv_sec as u16)
+}
+
+/// Asks again and again until there is an answer.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
 }
 
 /// A run directory that nobody else has.
