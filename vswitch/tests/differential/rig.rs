@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -87,12 +88,17 @@ impl Rig {
         cpu.set(rustix::thread::sched_getcpu());
         sched_setaffinity(None, &cpu)?;
         let pins = Pins::of(&rundir());
-        if let Err(error) = pins.create() {
+        let created = {
+            let _alone = pinning();
+            pins.create()
+        };
+        if let Err(error) = created {
             return if may_not(&error, true) { Ok(Err(format!("{error:#}"))) } else { Err(error) };
         }
         let kernel = match Kernel::load(pins.clone(), LoadOptions { show_verdict: true }) {
             Ok(kernel) => kernel,
             Err(error) => {
+                let _alone = pinning();
                 pins.remove_all()?;
                 return if may_not(&error, false) { Ok(Err(format!("{error:#}"))) } else { Err(error) };
             }
@@ -144,6 +150,7 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
+        let _alone = pinning();
         if let Err(error) = self.kernel.pins().remove_all() {
             eprintln!("pins are left behind: {error}");
         }
@@ -170,6 +177,12 @@ pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
         std::thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// Tests make and remove their directories one after the other: the last one removes what is above them too.
+fn pinning() -> MutexGuard<'static, ()> {
+    static PINNING: Mutex<()> = Mutex::new(());
+    PINNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A run directory that nobody else has.
