@@ -371,6 +371,12 @@ static __always_inline void count_tx(__u32 device, __u64 bytes)
 	}
 }
 
+// Its octets with the outer tag. That may also be one that was in the octets when another was taken off.
+static __always_inline __u64 octets_sent(const struct __sk_buff *skb)
+{
+	return skb->len + (skb->vlan_present ? TAG_OCTETS : 0);
+}
+
 // Sends copies by all members but the first.
 __noinline int vsw_send_copies(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 {
@@ -381,7 +387,7 @@ __noinline int vsw_send_copies(struct __sk_buff *skb, __u32 copy, struct frame *
 		struct vsw_device *device = device_of(copy, number);
 
 		if (device && !bpf_clone_redirect(skb, device->ifindex, 0))
-			count_tx(number, skb->len + (frame->outer.tpid ? TAG_OCTETS : 0));
+			count_tx(number, octets_sent(skb));
 	}
 	return 0;
 }
@@ -528,7 +534,7 @@ int vsw_forward(struct __sk_buff *skb)
 		show(skb, &frame, miss);
 	if (frame.copies > 1)
 		vsw_send_copies(skb, copy, &frame);
-	count_tx(frame.device, skb->len + (frame.outer.tpid ? TAG_OCTETS : 0));
+	count_tx(frame.device, octets_sent(skb));
 	return send(skb, !(device->flags & VSW_DEVICE_INTERNAL), to, frame.dst);
 }
 

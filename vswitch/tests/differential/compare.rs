@@ -51,22 +51,18 @@ pub(crate) struct Expected {
 impl Expected {
     /// Lets the pipeline work on the copy of the FDB. Each executor counts the turns of a round robin for itself, so the
     /// pipeline's is that of the member which the program had at turn.
-    pub(crate) fn of(scene: &Scene, case: &Case, known: Known, ran: &Ran, now: Tick) -> Self {
+    pub(crate) fn of(scene: &mut Scene, case: &Case, known: Known, ran: &Ran, now: Tick) -> Self {
         let Known { entries: before, copy: reference, to, source_is_known } = known;
-        let mut tables = scene.tables.clone();
-        let bridge = scene.port(case.port).bridge;
-        tables.bridges[usize::from(bridge.0)].as_mut().expect("it is in the tables").fdb =
-            Arc::clone(&reference);
-        if let Some(Some(port)) = tables.ports.get_mut(usize::from(ran.port))
-            && let TransmitPlan::RoundRobin { members, .. } = &mut port.transmit
-            && members.contains(&DeviceId(ran.device))
-        {
-            *members = Arc::new([DeviceId(ran.device)]);
-        }
+        let shared = scene.exchange_fdb(case.port, Arc::clone(&reference));
+        let all = scene.exchange_turns(PortId(ran.port), DeviceId(ran.device));
         let (device, bytes, tag) = (case.device, &case.bytes[..], case.tag);
         let ingress = Ingress { device, bytes, tag, header: VirtioNetHeader::default() };
         let mut egress = Egress::default();
-        let result = forward(&tables, now, &ingress, &mut egress);
+        let result = forward(&scene.tables, now, &ingress, &mut egress);
+        scene.exchange_fdb(case.port, shared);
+        if let Some(all) = all {
+            scene.set_members(PortId(ran.port), all);
+        }
         Self { result, egress, before, reference, to, source_is_known }
     }
 }

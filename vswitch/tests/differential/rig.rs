@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use aya::programs::{TestRun as _, TestRunOptions};
@@ -18,6 +20,8 @@ pub(crate) const OK: u32 = 0;
 pub(crate) const SHOT: u32 = 2;
 pub(crate) const REDIRECT: u32 = 7;
 
+/// Longest wait for anything that must happen.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Pairs of interfaces.
 const PAIRS: usize = 20;
 /// Interfaces for devices of the tables.
@@ -84,12 +88,17 @@ impl Rig {
         cpu.set(rustix::thread::sched_getcpu());
         sched_setaffinity(None, &cpu)?;
         let pins = Pins::of(&rundir());
-        if let Err(error) = pins.create() {
+        let created = {
+            let _alone = pinning();
+            pins.create()
+        };
+        if let Err(error) = created {
             return if may_not(&error, true) { Ok(Err(format!("{error:#}"))) } else { Err(error) };
         }
         let kernel = match Kernel::load(pins.clone(), LoadOptions { show_verdict: true }) {
             Ok(kernel) => kernel,
             Err(error) => {
+                let _alone = pinning();
                 pins.remove_all()?;
                 return if may_not(&error, false) { Ok(Err(format!("{error:#}"))) } else { Err(error) };
             }
@@ -141,6 +150,7 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
+        let _alone = pinning();
         if let Err(error) = self.kernel.pins().remove_all() {
             eprintln!("pins are left behind: {error}");
         }
@@ -154,6 +164,25 @@ pub(crate) fn tick() -> Tick {
     let result = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     assert_eq!(result, 0, "there is a monotonic clock");
     Tick(now.tv_sec as u16)
+}
+
+/// Asks again and again until there is an answer.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Tests make and remove their directories one after the other: the last one removes what is above them too.
+fn pinning() -> MutexGuard<'static, ()> {
+    static PINNING: Mutex<()> = Mutex::new(());
+    PINNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A run directory that nobody else has.

@@ -45,12 +45,12 @@ impl Scene {
             vlans: random.some_of(&VLANS, 3),
             stations: (0..STATIONS).map(|n| MacAddr([2, 0, random.number() as u8, 0, 0, n])).collect(),
         };
-        for number in 0..=random.index(2) {
+        for number in 0..if random.chance(35) { 2 } else { 1 } {
             scene.add_bridge(random, rig, number as u16);
         }
         let mut interfaces: Vec<usize> = (0..INTERFACES).collect();
         random.shuffle(&mut interfaces);
-        for _ in 0..2 + random.index(7) {
+        for _ in 0..3 + random.index(6) {
             scene.add_port(random, &mut interfaces);
         }
         scene.set_plans(random);
@@ -61,7 +61,7 @@ impl Scene {
 
     fn add_bridge(&mut self, random: &mut Random, rig: &mut Rig, number: u16) {
         let config = FdbConfig {
-            capacity: 32 + random.index(60),
+            capacity: 20 + random.index(24),
             ageing: 5 + random.index(300) as u16,
             seed: random.number(),
         };
@@ -92,9 +92,9 @@ impl Scene {
             }
             let Some(interface) = interfaces.pop() else { break };
             let admission = match random.index(20) {
-                0..10 => Admission::All,
-                10..17 => Admission::AllButReflected,
-                17 => Admission::Nothing,
+                0..11 => Admission::All,
+                11..18 => Admission::AllButReflected,
+                18 => Admission::Nothing,
                 _ => Admission::Grace,
             };
             let mtu = match random.index(10) {
@@ -171,6 +171,34 @@ impl Scene {
 
     pub(crate) fn fdb(&self, bridge: BridgeId) -> &Fdb {
         &self.tables.bridge(bridge).expect("the bridge is in the tables").fdb
+    }
+
+    /// Gives the bridge of a port another FDB, and returns the one it had.
+    pub(crate) fn exchange_fdb(&mut self, port: PortId, fdb: Arc<Fdb>) -> Arc<Fdb> {
+        let bridge = self.port(port).bridge;
+        let bridge =
+            self.tables.bridges[usize::from(bridge.0)].as_mut().expect("the bridge is in the tables");
+        std::mem::replace(&mut bridge.fdb, fdb)
+    }
+
+    /// Lets it always be the turn of one member of a round robin, and returns all members. `None`: it is none, or not a
+    /// member of it.
+    pub(crate) fn exchange_turns(&mut self, port: PortId, member: DeviceId) -> Option<Arc<[DeviceId]>> {
+        match &mut self.tables.ports.get_mut(usize::from(port.0))?.as_mut()?.transmit {
+            TransmitPlan::RoundRobin { members, .. } if members.contains(&member) => {
+                Some(std::mem::replace(members, Arc::new([member])))
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets the members of a round robin.
+    pub(crate) fn set_members(&mut self, port: PortId, all: Arc<[DeviceId]>) {
+        if let Some(Some(PortEntry { transmit: TransmitPlan::RoundRobin { members, .. }, .. })) =
+            self.tables.ports.get_mut(usize::from(port.0))
+        {
+            *members = all;
+        }
     }
 
     /// Whether there is such a port in the bridge of another.
