@@ -23,9 +23,12 @@ pub(crate) struct Options {
     /// Seconds a TCP measurement takes.
     #[arg(long, default_value_t = 2)]
     seconds: u64,
-    /// Rows whose label contains this text; all if not given.
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Rows whose label contains this text; all if not given. May be given several times.
+    #[arg(long)]
+    only: Vec<String>,
+    /// Switches to measure, by their names in the table; all if not given. May be given several times.
+    #[arg(long = "switch")]
+    switches: Vec<String>,
     /// The bond's mode; both, a table each, if not given.
     #[arg(long, value_enum)]
     mode: Option<ModeName>,
@@ -150,6 +153,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let mut kinds = present(&Kind::ALL);
     kinds.retain(|kind| {
+        if !options.switches.is_empty() && !options.switches.iter().any(|name| name == kind.name()) {
+            return false;
+        }
         // Whether Open vSwitch can use AF_XDP shows when it is tried.
         let trial =
             if *kind == Kind::OvsAfXdp { Lab::start(*kind, Wiring::default()).map(drop) } else { Ok(()) };
@@ -173,7 +179,10 @@ type Rounds = Vec<Vec<Option<f64>>>;
 
 fn table(kinds: &[Kind], mode: Mode, options: &Options) -> Result<()> {
     let mut measures = Measure::all();
-    measures.retain(|measure| measure.label().contains(&options.only));
+    let wanted = |measure: &Measure| {
+        options.only.is_empty() || options.only.iter().any(|text| measure.label().contains(text))
+    };
+    measures.retain(wanted);
     let mut values: Vec<Rounds> = vec![vec![vec![None; kinds.len()]; options.rounds]; measures.len()];
     for tagged in [false, true] {
         let rows: Vec<usize> = (0..measures.len()).filter(|row| measures[*row].tagged() == tagged).collect();
