@@ -11,6 +11,23 @@ need_programs() {
             packages+=("${word#*:}")
         fi
     done
+    need_packages
+}
+
+# The same for files: words of the form path:package.
+need_files() {
+    local missing=() packages=() word
+    for word in "$@"; do
+        if [ ! -e "${word%%:*}" ]; then
+            missing+=("${word%%:*}")
+            packages+=("${word#*:}")
+        fi
+    done
+    need_packages
+}
+
+# Installs the caller's packages for what is missing, if anything is.
+need_packages() {
     if [ ${#missing[@]} -eq 0 ]; then
         return 0
     fi

@@ -15,6 +15,7 @@
 //! - [`fastpath`]: the switch's kernel fast path, seen from outside
 //! - [`probe`]: numbered datagrams that show what an event cost
 //! - [`numbered`]: single numbered frames, to tell by which wires each came
+//! - [`qemu`]: virtual machines with a kernel of their own
 //! - [`crowd`]: hundreds of ports with bare interfaces at the other end
 //! - [`packets`]: raw frames in and out, counted by tag
 //! - [`wire`]: ARP, ND and UDP frames, and recognising announcements
@@ -39,6 +40,7 @@ pub mod ping_pong;
 pub mod pktgen;
 pub mod probe;
 pub mod process;
+pub mod qemu;
 pub mod random;
 pub mod rpc;
 pub mod switch;

@@ -71,6 +71,15 @@ pub fn look(host: &Namespace) -> Result<serde_json::Value> {
     Ok(serde_json::json!({ "links": links, "tables": crate::netfilter::tables(host)? }))
 }
 
+/// [`turn`] for a test that boots a virtual machine. A wrong setting of its kernel is an error and no reason to skip.
+pub fn vm_turn(programs: &[&str]) -> Result<Option<Turn>> {
+    if let Some(problem) = crate::qemu::obstacle()? {
+        skip(&problem);
+        return Ok(None);
+    }
+    Ok(turn(programs))
+}
+
 /// The standard topology with a running `vswitchd`: every guest a port, the uplinks an active-backup bond, an upstream
 /// Linux bridge; the first guest has reached the remote host. The topology comes first, so that it is dropped last.
 pub fn lab(guests: usize, uplinks: usize) -> Result<(Topology, Vswitch)> {

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`device`]: packet sockets and TAPs, all packet I/O
 //! - [`netlink`]: link news and requests, the host stack's shield
+//! - [`fastpath`]: the kernel's executor of the tables
 //! - [`datapath`], [`worker`], [`counters`], [`punt`]: published tables, the threads that forward by them, what they tell
 //! - [`punt`]: what workers tell the control thread
 //! - [`model`], [`state_file`], [`saver`]: the desired state and how it is kept
@@ -14,7 +15,7 @@
 //! - [`metrics`]: Prometheus text over HTTP
 //! - [`control`]: the control thread's loop
 //! - [`cli`], [`rpc`]: vsctl's grammar and the way from it to the daemon
-//! - [`settings`]: the daemon's own settings
+//! - [`settings`], [`privileges`]: the daemon's own settings, and what it may do
 
 pub mod announcer;
 pub mod cli;
@@ -28,6 +29,7 @@ pub mod metrics;
 pub mod model;
 pub mod neighbours;
 pub mod netlink;
+pub mod privileges;
 pub mod punt;
 pub mod random;
 pub mod rpc;

@@ -9,8 +9,8 @@ use clap::Parser;
 use config::{Config, ConfigError, File, FileFormat, Source as _, Value, ValueKind};
 
 use crate::cli::suggest::hint;
-use crate::model::FastPathMode;
 use crate::metrics::address::{MetricsAddress, MetricsAddressError};
+use crate::model::FastPathMode;
 
 #[cfg(test)]
 mod tests;

@@ -233,7 +233,10 @@ impl Worker {
             let Some(mark) = self.desk.rx.take_mark(index, TPID_8021AD).map(Mark) else { continue };
             let Some(slot) = snapshot.marked(mark) else { continue };
             if tally.as_ref().is_none_or(|tally| tally.device != mark.device()) {
-                tally.replace(Tally::of(slot, &snapshot.tables, mark.device())).into_iter().for_each(Tally::end);
+                tally
+                    .replace(Tally::of(slot, &snapshot.tables, mark.device()))
+                    .into_iter()
+                    .for_each(Tally::end);
             }
             if let Some(tally) = &mut tally {
                 self.desk.forward(&snapshot.tables, tick, index, tally);

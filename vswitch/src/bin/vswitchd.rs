@@ -1,25 +1,26 @@
 //! The daemon.
 
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR2};
 use tracing_subscriber::EnvFilter;
-use vswitch::control::{Control, Places};
+use vswitch::control::{Control, Places, Signals};
 use vswitch::datapath::Datapath;
-use vswitch::netlink::monitor::LinkMonitor;
-use vswitch::rpc::listener::Listener;
 use vswitch::device::Device;
 use vswitch::fastpath::{Kernel, LoadOptions, Pins, cleanup};
 use vswitch::model::FastPathMode;
+use vswitch::netlink::monitor::LinkMonitor;
+use vswitch::rpc::listener::Listener;
 use vswitch::settings::{Flags, LogFormat, Settings};
 use vswitch::switch::Switch;
 use vswitch::switch::fast::FastPath;
 use vswitch::worker::WorkerThread;
-use vswitch::{punt, random, state_file};
+use vswitch::{privileges, punt, random, state_file};
 
 /// Notices of workers that may wait for the control thread.
 const NOTICES: usize = 1024;
@@ -56,17 +57,17 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         return clean_up(&settings);
     }
     let model = state_file::load(&settings.state)?;
-    let (signals, signal_end) = UnixStream::pair().context("socket pair")?;
-    signals.set_nonblocking(true).context("socket pair")?;
-    for signal in [SIGTERM, SIGINT] {
-        signal_hook::low_level::pipe::register(signal, signal_end.try_clone()?).context("signal handler")?;
-    }
+    let signals = Signals { stop: on_signals(&[SIGTERM, SIGINT])?, hand_over: on_signals(&[SIGUSR2])? };
 
     let mut monitor = LinkMonitor::open().context("can't open a netlink socket")?;
     let links = monitor.dump()?;
     let mut datapath = Datapath::new();
     let (notices, inbox) = punt::channel(NOTICES);
     let kernel = load_fast_path(&settings)?;
+    let places = [Some(settings.rundir.as_path()), settings.state.parent()];
+    let kept = privileges::drop_unneeded(&places.map(|path| path.unwrap_or(Path::new("/"))))
+        .context("capabilities can't be dropped")?;
+    tracing::debug!(?kept, "capabilities left");
     let (mut workers, mut queues) = (Vec::new(), Vec::new());
     for index in 0..settings.workers {
         let misses = kernel.is_ok().then(|| Device::miss_queue(MISSES)).transpose()?;
@@ -95,6 +96,16 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     control.run()?;
     drop(workers);
     Ok(())
+}
+
+/// A stream that becomes readable when one of the signals has come.
+fn on_signals(signals: &[i32]) -> anyhow::Result<UnixStream> {
+    let (stream, end) = UnixStream::pair().context("socket pair")?;
+    stream.set_nonblocking(true).context("socket pair")?;
+    for signal in signals {
+        signal_hook::low_level::pipe::register(*signal, end.try_clone()?).context("signal handler")?;
+    }
+    Ok(stream)
 }
 
 /// Removes what a daemon that is gone has left. The lock on the run directory, which we have, says that it is.
@@ -129,7 +140,8 @@ fn load_fast_path(settings: &Settings) -> anyhow::Result<Result<Kernel, String>>
     match Kernel::load(pins.clone(), LoadOptions::default()) {
         Ok(kernel) => Ok(Ok(kernel)),
         Err(error) if settings.fastpath == FastPathMode::On => {
-            Err(error.context("fastpath=on, but the fast path can't be used (fastpath=auto goes on without it)"))
+            Err(error
+                .context("fastpath=on, but the fast path can't be used (fastpath=auto goes on without it)"))
         }
         Err(error) => {
             let reason = format!("{error:#}");

@@ -31,15 +31,16 @@ use crate::switch::{Moment, Switch};
 
 const NETLINK: Token = Token(0);
 const LISTENER: Token = Token(1);
-const SIGNALS: Token = Token(2);
+const STOP: Token = Token(2);
 /// The threads that work for us: workers, the saver and the metrics server.
 const HELPERS: Token = Token(3);
 /// Notices of the workers that are taken in one turn; those that still wait are taken in the next.
 const MAX_NOTICES: usize = 1024;
 /// A turn of the loop comes at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+const HAND_OVER: Token = Token(4);
 /// Connections have this and higher tokens.
-const FIRST_CONNECTION: usize = 4;
+const FIRST_CONNECTION: usize = 5;
 
 /// Everything the control thread works with.
 #[derive(Debug)]
@@ -47,12 +48,21 @@ pub struct Control {
     epoch: Instant,
     poll: Poll,
     monitor: LinkMonitor,
-    signals: UnixStream,
+    signals: Signals,
     switch: Switch,
     connections: Connections,
     transactions: Transactions,
     notices: punt::Receiver,
     metrics: Option<Server>,
+}
+
+/// Streams that become readable when the daemon is to end.
+#[derive(Debug)]
+pub struct Signals {
+    /// Devices are given back.
+    pub stop: UnixStream,
+    /// Everything stays as it is for the next daemon; the kernel goes on forwarding what is known.
+    pub hand_over: UnixStream,
 }
 
 /// Where the control thread keeps and offers things.
@@ -75,7 +85,7 @@ impl Control {
         switch: Switch,
         monitor: LinkMonitor,
         listener: Listener,
-        signals: UnixStream,
+        signals: Signals,
         notices: punt::Receiver,
         places: Places,
     ) -> anyhow::Result<Self> {
@@ -87,7 +97,8 @@ impl Control {
         for (token, fd) in [
             (NETLINK, monitor.fd().as_raw_fd()),
             (LISTENER, listener.as_raw_fd()),
-            (SIGNALS, signals.as_raw_fd()),
+            (STOP, signals.stop.as_raw_fd()),
+            (HAND_OVER, signals.hand_over.as_raw_fd()),
         ] {
             watch(&poll, token, fd)?;
         }
@@ -128,8 +139,16 @@ impl Control {
                 match event.token() {
                     NETLINK => {}
                     LISTENER => self.connections.accept(),
-                    SIGNALS => {
-                        if self.stop_requested() {
+                    STOP => {
+                        if has_come(&mut self.signals.stop) {
+                            tracing::info!("stopping");
+                            return self.stop();
+                        }
+                    }
+                    HAND_OVER => {
+                        if has_come(&mut self.signals.hand_over) {
+                            tracing::info!("stopping; everything stays in place for the next daemon");
+                            self.switch.hand_over();
                             return self.stop();
                         }
                     }
@@ -200,17 +219,16 @@ impl Control {
         }
     }
 
-    fn stop_requested(&mut self) -> bool {
-        let mut byte = [0; 16];
-        matches!(self.signals.read(&mut byte), Ok(1..))
-    }
-
     fn stop(mut self) -> anyhow::Result<()> {
-        tracing::info!("stopping");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         self.transactions.finish(self.epoch.elapsed(), &mut self.switch, &mut self.connections);
         Ok(())
     }
+}
+
+fn has_come(signals: &mut UnixStream) -> bool {
+    let mut octets = [0; 16];
+    matches!(signals.read(&mut octets), Ok(1..))
 }
 
 fn watch(poll: &Poll, token: Token, fd: RawFd) -> anyhow::Result<()> {

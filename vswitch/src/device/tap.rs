@@ -79,7 +79,8 @@ impl Tap {
         tap.ioctl(libc::TUNSETVNETHDRSZ, &mut (VirtioNetHeader::LEN as c_int))
             .map_err(system("set the length of the virtio header"))?;
         tap.set_offloads().map_err(system("turn on its offloads"))?;
-        let octets: Vec<u8> = request.ifr_name.iter().take_while(|c| **c != 0).map(|c| c.cast_unsigned()).collect();
+        let octets: Vec<u8> =
+            request.ifr_name.iter().take_while(|c| **c != 0).map(|c| c.cast_unsigned()).collect();
         Ok((tap, String::from_utf8_lossy(&octets).into_owned()))
     }
 

@@ -8,9 +8,9 @@ use forwarding::tables::{PortEntry, Tables, TransmitPlan};
 use forwarding::vlan::{VlanPolicy, VlanSet};
 
 use super::layout::{
-    self, Bridge, BucketTable, Device, INDEX_BUCKETS, INDEX_WAYS, IndexBucket, MAX_BRIDGES, MAX_BUCKET_TABLES,
-    MAX_BUCKETS, MAX_COPIES, MAX_DEVICES, MAX_PORTS, MAX_VLAN_SETS, Name, Port, bridge_flags, device_flags,
-    plan, port_flags, vlan_mode,
+    self, Bridge, BucketTable, Device, INDEX_BUCKETS, INDEX_WAYS, IndexBucket, MAX_BRIDGES,
+    MAX_BUCKET_TABLES, MAX_BUCKETS, MAX_COPIES, MAX_DEVICES, MAX_PORTS, MAX_VLAN_SETS, Name, Port,
+    bridge_flags, device_flags, plan, port_flags, vlan_mode,
 };
 
 /// What the tables don't say about a device.
@@ -266,10 +266,12 @@ pub fn is_policy(image: &Image, port: &Port, policy: &VlanPolicy) -> bool {
         VlanPolicy::Access(vlan) => (port.vlan_mode, port.vlan) == (vlan_mode::ACCESS, *vlan),
         VlanPolicy::Trunk(trunks) => port.vlan_mode == vlan_mode::TRUNK && same_set(port.trunks, trunks),
         VlanPolicy::NativeTagged { native, trunks } => {
-            (port.vlan_mode, port.vlan) == (vlan_mode::NATIVE_TAGGED, *native) && same_set(port.trunks, trunks)
+            (port.vlan_mode, port.vlan) == (vlan_mode::NATIVE_TAGGED, *native)
+                && same_set(port.trunks, trunks)
         }
         VlanPolicy::NativeUntagged { native, trunks } => {
-            (port.vlan_mode, port.vlan) == (vlan_mode::NATIVE_UNTAGGED, *native) && same_set(port.trunks, trunks)
+            (port.vlan_mode, port.vlan) == (vlan_mode::NATIVE_UNTAGGED, *native)
+                && same_set(port.trunks, trunks)
         }
         VlanPolicy::Dot1qTunnel { vlan, cvlans } => {
             (port.vlan_mode, port.vlan) == (vlan_mode::TUNNEL, *vlan) && same_set(port.cvlans, cvlans)

@@ -13,7 +13,7 @@ use forwarding::fdb::{Fdb, FdbConfig};
 
 use super::encode::Image;
 use super::layout::{
-    BucketTable, Bridge, Control, Device, DeviceStats, INDEX_BUCKETS, IndexBucket, LAYOUT, MAX_BRIDGES,
+    Bridge, BucketTable, Control, Device, DeviceStats, INDEX_BUCKETS, IndexBucket, LAYOUT, MAX_BRIDGES,
     MAX_BUCKET_TABLES, MAX_DEVICES, MAX_FDBS, MAX_PORTS, MAX_VLAN_SETS, MISSES, Port, VlanSet, VlanStats,
 };
 use super::pins::Pins;
@@ -218,11 +218,8 @@ impl Kernel {
         fence();
         seq.store(writing + 1, Ordering::SeqCst);
         active.store(copy as u32, Ordering::SeqCst);
-        self.written[copy] = Written {
-            devices: image.devices.len(),
-            ports: image.ports.len(),
-            bridges: image.bridges.len(),
-        };
+        self.written[copy] =
+            Written { devices: image.devices.len(), ports: image.ports.len(), bridges: image.bridges.len() };
     }
 
     /// The tables in force, as an earlier daemon has left them.
@@ -235,7 +232,9 @@ impl Kernel {
             ports: (0..MAX_PORTS).map(|n| tables.ports.read(copy * MAX_PORTS + n)).collect(),
             bridges: (0..MAX_BRIDGES).map(|n| tables.bridges.read(copy * MAX_BRIDGES + n)).collect(),
             vlan_sets: (0..MAX_VLAN_SETS).map(|n| tables.vlan_sets.read(copy * MAX_VLAN_SETS + n)).collect(),
-            tables: (0..MAX_BUCKET_TABLES).map(|n| tables.buckets.read(copy * MAX_BUCKET_TABLES + n)).collect(),
+            tables: (0..MAX_BUCKET_TABLES)
+                .map(|n| tables.buckets.read(copy * MAX_BUCKET_TABLES + n))
+                .collect(),
             index: (0..INDEX_BUCKETS).map(|n| tables.index.read(copy * INDEX_BUCKETS + n)).collect(),
             left_out: Vec::new(),
         }
@@ -323,7 +322,8 @@ impl Kernel {
 
     /// Forgets what came into the VLANs of a bridge, whose number is free now.
     pub fn clear_vlan_stats(&mut self, bridge: u16) {
-        let keys: Vec<u32> = self.vlan_stats.keys().flatten().filter(|key| key >> 16 == u32::from(bridge)).collect();
+        let keys: Vec<u32> =
+            self.vlan_stats.keys().flatten().filter(|key| key >> 16 == u32::from(bridge)).collect();
         for key in keys {
             let _gone = self.vlan_stats.remove(&key);
         }
@@ -377,6 +377,7 @@ mod tests {
         let object = aya_obj::Object::parse(OBJECT).unwrap();
         let size = |map: &aya_obj::Map| (map.key_size(), map.value_size(), map.max_entries());
         let maps = object.maps.iter().map(|(name, map)| (name.clone(), size(map)));
-        maps.map(|(name, (key, value, entries))| (name, key as usize, value as usize, entries as usize)).collect()
+        maps.map(|(name, (key, value, entries))| (name, key as usize, value as usize, entries as usize))
+            .collect()
     }
 }

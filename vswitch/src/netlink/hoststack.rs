@@ -163,7 +163,12 @@ fn table_name(device: &str) -> String {
 fn install_table(device: &str) -> Result<Nftables, NetlinkError> {
     let mut nftables = Nftables::open(&table_name(device))?;
     match nftables.install(device, NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST) {
-        Err(error) if error.is(libc::EOPNOTSUPP) || error.is(libc::EINVAL) => nftables.install(device, 0)?,
+        Err(error) if error.is(libc::EOPNOTSUPP) || error.is(libc::EINVAL) => {
+            // A kernel before 6.9 knows no such flags. It has an error for the chain of the refused table too, which
+            // the socket must not give for an answer to the next batch.
+            nftables = Nftables::open(&table_name(device))?;
+            nftables.install(device, 0)?;
+        }
         result => result?,
     }
     Ok(nftables)

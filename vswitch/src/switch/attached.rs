@@ -63,6 +63,8 @@ pub(super) struct Attached {
     pub(super) usable: bool,
     /// A worker receives from it.
     pub(super) receives: bool,
+    /// The program could not be attached to it; that is not tried again.
+    pub(super) unhookable: bool,
     /// Address of the other end of a veth that leads into another network namespace.
     pub(super) peer: Option<MacAddr>,
 }
@@ -147,8 +149,11 @@ impl Switch {
         let Some(link) = self.link(name) else { return Ok(None) };
         // With the fast path it is received from only if that can't be attached.
         let fast = self.fast.kernel.is_ok();
-        let opened =
-            if fast { Device::netdev_to_send(name, link.ifindex) } else { Device::netdev(name, link.ifindex) };
+        let opened = if fast {
+            Device::netdev_to_send(name, link.ifindex)
+        } else {
+            Device::netdev(name, link.ifindex)
+        };
         let device = match opened {
             Ok(device) => device,
             // Gone before the news of it came.
@@ -191,7 +196,7 @@ impl Switch {
         let slot = Arc::new(Slot { device, counters: DeviceCounters::default(), worker, incarnation });
         let attachment = opened.attachment.take();
         let (mtu, usable) = (opened.mtu, opened.usable);
-        let attached = Attached { slot, attachment, port: None, mtu, usable, receives, peer };
+        let attached = Attached { slot, attachment, port: None, mtu, usable, receives, unhookable: false, peer };
         let number = match earlier {
             Some(number) => self.devices.insert_at(number, attached),
             None => self.devices.insert(attached),

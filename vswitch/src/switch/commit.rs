@@ -99,6 +99,9 @@ impl Switch {
         }
         self.finish_adoption(Tick::at(now));
         self.sync_hooks();
+        if commands == 0 {
+            self.fast.remove_other_layouts();
+        }
         for attached in released {
             self.fast.unhook(attached.ifindex());
             attached.release();
@@ -166,8 +169,7 @@ impl Switch {
                 ageing: u16::try_from(wanted.mac_aging_time).unwrap_or(u16::MAX),
                 seed: self.seed,
             };
-            let found =
-                self.bridges.iter_mut().find(|(_, bridge)| bridge.name == name);
+            let found = self.bridges.iter_mut().find(|(_, bridge)| bridge.name == name);
             match found {
                 Some((number, bridge)) if bridge.fdb.config().capacity != config.capacity => {
                     let (new, fdb_number) = self.fast.fdb(&name, config);
@@ -236,14 +238,8 @@ impl Switch {
                     continue;
                 }
                 let bond = bond.map(|wanted| new_bond(now, name, wanted, &options[name].bond));
-                let port = Port {
-                    name: name.clone(),
-                    bridge,
-                    vlan,
-                    learning,
-                    storm: storm_control(storm),
-                    bond,
-                };
+                let port =
+                    Port { name: name.clone(), bridge, vlan, learning, storm: storm_control(storm), bond };
                 let _ = match self.fast.earlier_port(bridge, &port.name) {
                     Some(number) => self.ports.insert_at(number, port),
                     None => self.ports.insert(port),

@@ -11,8 +11,8 @@ use forwarding::mac::MacAddr;
 use super::Switch;
 use super::attached::Attached;
 use crate::datapath::{Mark, Snapshot};
-use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
 use crate::fastpath::cleanup::give_up;
+use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
 use crate::fastpath::hooks::Hook;
 use crate::fastpath::layout::{self, MAX_FDBS, Port as FlatPort, port_flags};
 use crate::fastpath::{Image, Kernel, encode};
@@ -166,6 +166,18 @@ impl Fast {
         self.left_out.clone_from(&image.left_out);
     }
 
+    /// A daemon of another version has left what this one can't read: what it had attached is detached, now that ours is.
+    pub(super) fn remove_other_layouts(&mut self) {
+        let Ok(kernel) = &self.kernel else { return };
+        match kernel.pins().remove_other_layouts() {
+            Ok(true) => tracing::warn!(
+                "an earlier daemon's maps had another layout; addresses are learned anew, by workers at first"
+            ),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "an earlier daemon's maps can't be removed"),
+        }
+    }
+
     /// Detaches the program from a device that is given up.
     pub(super) fn unhook(&mut self, ifindex: u32) {
         let (Some(hook), Ok(kernel)) = (self.hooks.remove(&ifindex), &self.kernel) else { return };
@@ -182,10 +194,24 @@ impl Switch {
         self.fast.kernel.is_ok() && mode.is_some_and(|mode| mode != FastPathMode::Off)
     }
 
+    fn is_on_fast_bridge(&self, attached: &Attached) -> bool {
+        let port = attached.port.and_then(|id| self.ports.get(id.0));
+        let bridge = port.and_then(|port| self.bridges.get(port.bridge));
+        bridge.is_some_and(|bridge| self.is_fast(&bridge.name))
+    }
+
     /// Gives the kernel the tables that workers are about to get.
     pub(super) fn publish_to_kernel(&mut self, snapshot: &Snapshot) {
         if self.fast.kernel.is_err() {
             return;
+        }
+        // Before the tables, which tell the next daemon that it was us.
+        let fast: Vec<u16> =
+            self.devices.iter().filter(|(_, attached)| self.is_on_fast_bridge(attached)).map(|(n, _)| n).collect();
+        for number in fast {
+            if let Some(attached) = self.devices.get_mut(number) {
+                attached.set_promiscuous();
+            }
         }
         let image = encode(&snapshot.tables, &self.facts());
         self.fast.publish(&image);
@@ -234,10 +260,9 @@ impl Switch {
         }
         let mut changes = Vec::new();
         for (number, attached) in self.devices.iter() {
-            let port = attached.port.and_then(|id| self.ports.get(id.0));
-            let bridge = port.and_then(|port| self.bridges.get(port.bridge));
-            let wanted = bridge.is_some_and(|bridge| self.is_fast(&bridge.name))
-                && self.indexed.contains(&attached.ifindex());
+            let wanted = self.is_on_fast_bridge(attached)
+                && self.indexed.contains(&attached.ifindex())
+                && !attached.unhookable;
             if wanted != self.fast.hooks.contains_key(&attached.ifindex()) || attached.receives == wanted {
                 changes.push((number, wanted));
             }
@@ -249,7 +274,6 @@ impl Switch {
             if wanted && !hooked {
                 // First the socket, then the program: a frame may be lost in between, but none is seen twice.
                 attached.set_receiving(false);
-                attached.set_promiscuous();
                 let Ok(kernel) = &mut self.fast.kernel else { return };
                 match Hook::attach(kernel, &name, ifindex, attached.is_internal()) {
                     Ok(hook) => {
@@ -258,7 +282,11 @@ impl Switch {
                         hooked = true;
                     }
                     Err(error) => {
-                        tracing::warn!(device = name, error = format!("{error:#}"), "no fast path; a worker receives");
+                        tracing::warn!(
+                            device = name,
+                            error = format!("{error:#}"),
+                            "no fast path; a worker receives"
+                        );
                     }
                 }
             } else if !wanted && hooked {
@@ -266,6 +294,7 @@ impl Switch {
                 hooked = false;
             }
             if let Some(attached) = self.devices.get_mut(number) {
+                attached.unhookable |= wanted && !hooked;
                 attached.set_receiving(!hooked);
             }
         }
@@ -291,7 +320,8 @@ impl Switch {
         }
         // FDBs of bridges that are gone, or have got a new one.
         let kept: BTreeSet<u16> = self.bridges.iter().filter_map(|(_, bridge)| bridge.fdb_number).collect();
-        let dropped: Vec<u16> = self.fast.fdbs.iter().copied().filter(|number| !kept.contains(number)).collect();
+        let dropped: Vec<u16> =
+            self.fast.fdbs.iter().copied().filter(|number| !kept.contains(number)).collect();
         for number in dropped {
             self.fast.drop_fdb(Some(number));
         }
@@ -307,6 +337,10 @@ impl Switch {
                     self.bridges.get(port.bridge).is_some_and(|of| Arc::ptr_eq(&of.fdb, &bridge.fdb))
                 });
                 let Some(port) = same else { return true };
+                // Who was behind it may be anywhere else by now.
+                if port.bond.is_none() && self.attached(&port.name).is_none_or(|attached| !attached.usable) {
+                    return true;
+                }
                 let then = image.ports.get(usize::from(id.0)).filter(|then| then.used != 0);
                 then.is_some_and(|then| {
                     let was_bond = then.flags & port_flags::BOND != 0;
@@ -316,7 +350,11 @@ impl Switch {
                 })
             });
             if removed > 0 {
-                tracing::info!(bridge = bridge.name, removed, "addresses of ports that have changed are forgotten");
+                tracing::info!(
+                    bridge = bridge.name,
+                    removed,
+                    "addresses of ports that have changed are forgotten"
+                );
             }
             let wanted = self.model.bridges.get(&bridge.name).map(|wanted| &wanted.statics);
             for entry in bridge.fdb.entries(now).into_iter().filter(|entry| entry.is_static) {

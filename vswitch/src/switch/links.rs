@@ -119,7 +119,8 @@ impl Switch {
     fn link_deleted(&mut self, now: Duration, ifindex: u32) -> bool {
         let Some(link) = self.links.remove(&ifindex) else { return false };
         // The end of a veth that was in this namespace is in another one now, or gone with its other end.
-        let changed = link.peer.filter(|_| link.peer_netns.is_none()).is_some_and(|other| self.peer_left(other));
+        let changed =
+            link.peer.filter(|_| link.peer_netns.is_none()).is_some_and(|other| self.peer_left(other));
         self.device_gone(now, &link) || changed
     }
 

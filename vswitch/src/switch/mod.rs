@@ -80,6 +80,8 @@ pub struct Switch {
     indexed: BTreeSet<u32>,
     /// Counts devices that were installed.
     incarnation: u8,
+    /// Everything stays in place at the end.
+    handed_over: bool,
 }
 
 #[derive(Debug)]
@@ -121,13 +123,7 @@ impl Drop for Switch {
 impl Switch {
     /// With no bridge. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
     /// counted by VLAN; `fast` is the kernel's executor.
-    pub fn new(
-        datapath: Datapath,
-        links: Vec<Link>,
-        seed: u64,
-        count_vlans: bool,
-        fast: FastPath,
-    ) -> Self {
+    pub fn new(datapath: Datapath, links: Vec<Link>, seed: u64, count_vlans: bool, fast: FastPath) -> Self {
         let fast = Fast::new(fast);
         let [bridge_numbers, port_numbers, device_numbers] = fast.earlier_numbers();
         let mut switch = Self {
@@ -140,6 +136,7 @@ impl Switch {
             fast,
             indexed: BTreeSet::new(),
             incarnation: 0,
+            handed_over: false,
             announcer: Announcer::default(),
             seed,
             count_vlans,
@@ -293,8 +290,16 @@ impl Switch {
         self.bridges.iter().find(|(_, b)| b.name == bridge).map_or(0, |(_, bridge)| bridge.fdb.flush())
     }
 
+    /// The next daemon takes everything over as it is: nothing is given back at the end.
+    pub fn hand_over(&mut self) {
+        self.handed_over = true;
+    }
+
     /// Gives all devices back as they were found, and takes the internal ports away.
     fn shut_down(&mut self) {
+        if self.handed_over {
+            return;
+        }
         for ifindex in self.fast.hooks.keys().copied().collect::<Vec<_>>() {
             self.fast.unhook(ifindex);
         }

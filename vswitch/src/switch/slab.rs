@@ -30,7 +30,8 @@ impl<T> Slab<T> {
     /// Puts a thing at the lowest free number; `None` if all are taken.
     pub(super) fn insert(&mut self, thing: T) -> Option<u16> {
         let is_free = |number: &usize| {
-            self.entries.get(*number).is_none_or(Option::is_none) && !self.reserved.contains(&(*number as u16))
+            self.entries.get(*number).is_none_or(Option::is_none)
+                && !self.reserved.contains(&(*number as u16))
         };
         let number = (0..self.limit).find(is_free)? as u16;
         self.insert_at(number, thing)
