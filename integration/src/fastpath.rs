@@ -61,12 +61,3 @@ pub fn pins(directory: &Path) -> Vec<PathBuf> {
     let paths = entries.map(|entry| entry.path());
     paths.filter(|path| path.to_string_lossy().contains(part)).collect()
 }
-
-/// Removes what a killed daemon has pinned; its programs are detached by that.
-pub fn remove_pins(directory: &Path) {
-    for path in pins(directory) {
-        let _ = std::fs::remove_dir_all(path);
-    }
-    // Others may have theirs beside it.
-    let _ = std::fs::remove_dir(PINS);
-}

@@ -262,7 +262,8 @@ pub fn make_privileged_bpf_map() -> io::Result<()> {
     // linux/bpf.h: BPF_MAP_CREATE, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC.
     let attributes = MapCreate { kind: 11, key_size: 8, value_size: 4, max_entries: 1, flags: 1 };
     // SAFETY: `attributes` outlives the call, and the length is its own; the kernel takes fields beyond it for zero.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, 0, &raw const attributes, size_of::<MapCreate>()) } as RawFd;
+    let fd =
+        unsafe { libc::syscall(libc::SYS_bpf, 0, &raw const attributes, size_of::<MapCreate>()) } as RawFd;
     check(fd)?;
     // SAFETY: the call above returned a new descriptor that nobody else owns.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });

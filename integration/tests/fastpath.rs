@@ -290,7 +290,10 @@ fn connections_of_a_container_spread_by_their_sockets_hash_and_stay() -> Result<
     }
     ensure!(members.len() == CONNECTIONS, "{} connections seen", members.len());
     for (port, by) in &members {
-        ensure!(by.len() == 1 && by.values().all(|frames| *frames >= 20), "port {port}: frames by member {by:?}");
+        ensure!(
+            by.len() == 1 && by.values().all(|frames| *frames >= 20),
+            "port {port}: frames by member {by:?}"
+        );
     }
     let first = members.values().filter(|by| by.contains_key(&0)).count();
     println!("{first} of {CONNECTIONS} connections by u1");

@@ -60,7 +60,8 @@ fn differential() -> Option<PathBuf> {
         path.extension().is_none()
             && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("differential-"))
     });
-    found.max_by_key(|path| path.metadata().and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH))
+    found
+        .max_by_key(|path| path.metadata().and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
 fn launch(vm: &mut Vm) -> Result<()> {
@@ -93,7 +94,11 @@ fn forwards_restarts_and_cleans_up_with_clsact() -> Result<()> {
     launch(&mut vm)?;
     vm.output("vsctl add-br br0 -- add-port br0 ga -- add-port br0 gb -- add-bond br0 bond0 u1 u2")?;
     let filter = vm.output("tc filter show dev ga ingress")?;
-    ensure!(filter.contains("vsw_forward"), "not attached: {filter}\n{}", vm.output("cat /run/vswitchd.log")?);
+    ensure!(
+        filter.contains("vsw_forward"),
+        "not attached: {filter}\n{}",
+        vm.output("cat /run/vswitchd.log")?
+    );
 
     for (mode, rounds) in [("active-backup", 20), ("balance-xor xmit_hash_policy=layer3+4", 20)] {
         vm.output(&format!("vsctl set bond bond0 mode={mode}"))?;
@@ -133,7 +138,8 @@ fn decides_as_the_pipeline_does() -> Result<()> {
     }
     let mut vm = boot()?;
     let cases = setting("VSWITCH_VM_CASES", 2000);
-    let done = vm.run(&format!("VSWITCH_DIFFERENTIAL_CASES={cases} differential --test-threads 1 2>&1"), LONG)?;
+    let done =
+        vm.run(&format!("VSWITCH_DIFFERENTIAL_CASES={cases} differential --test-threads 1 2>&1"), LONG)?;
     print!("Linux {}: {}", vm.release(), done.stdout);
     ensure!(done.status.success() && !done.stdout.contains("SKIP"), "the differential test: {}", done.status);
     Ok(())

@@ -71,11 +71,7 @@ fn known(switch: &Vswitch) -> Result<BTreeSet<(String, u16, String)>> {
 /// Kills the daemon under datagrams and a TCP stream, starts it again after a while, and checks that nothing was lost.
 fn dies_unnoticed(topology: &Topology, switch: &mut Vswitch) -> Result<Report> {
     let mut probe = Probe::start(&pairs(topology)?, MS)?;
-    let tcp = Stream::start(
-        (topology.guest(1), ipv4(1)),
-        (&topology.remote, ipv4(REMOTE)),
-        Some(TCP_RATE),
-    )?;
+    let tcp = Stream::start((topology.guest(1), ipv4(1)), (&topology.remote, ipv4(REMOTE)), Some(TCP_RATE))?;
     std::thread::sleep(SETTLE);
     probe.mark("kill");
     switch.kill()?;
@@ -264,7 +260,8 @@ fn sigterm_leaves_nothing() -> Result<()> {
 fn daemons_with_other_run_directories_are_left_alone() -> Result<()> {
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
     let topology = Topology::new(4, 0, Upstream::Bare)?;
-    let (mut first, mut second) = (Vswitch::start_fast(&topology.host)?, Vswitch::start_fast(&topology.host)?);
+    let (mut first, mut second) =
+        (Vswitch::start_fast(&topology.host)?, Vswitch::start_fast(&topology.host)?);
     first.vsctl("add-br br0 -- add-port br0 g1 -- add-port br0 g2")?;
     second.vsctl("add-br br1 -- add-port br1 g3 -- add-port br1 g4")?;
     let pair = ((topology.guest(3), ipv4(3)), (topology.guest(4), ipv4(4)));

@@ -9,7 +9,6 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::{BOND, BRIDGE, Mode, Switch, Wiring};
-use crate::fastpath;
 use crate::netns::Namespace;
 use crate::process::{self, Daemon, Finished, eventually};
 use crate::topology::Topology;
@@ -253,11 +252,16 @@ impl Vswitch {
     }
 }
 
-/// What a killed daemon leaves pinned would outlive its namespace.
+/// What a killed daemon leaves in the kernel, beyond the namespace, goes too.
 impl Drop for Vswitch {
     fn drop(&mut self) {
         self.daemon = None;
-        fastpath::remove_pins(self.directory.path());
+        let Ok(program) = binary("vswitchd") else { return };
+        let mut command = process::command(program, Some(Arc::clone(&self.net)));
+        self.environment(&mut command);
+        if let Err(error) = process::finish(command.arg("--cleanup"), process::COMMAND_DEADLINE) {
+            eprintln!("what vswitchd left can't be removed: {error:#}");
+        }
     }
 }
 

@@ -199,6 +199,12 @@ impl Switch {
         self.fast.kernel.is_ok() && mode.is_some_and(|mode| mode != FastPathMode::Off)
     }
 
+    fn is_on_fast_bridge(&self, attached: &Attached) -> bool {
+        let port = attached.port.and_then(|id| self.ports.get(id.0));
+        let bridge = port.and_then(|port| self.bridges.get(port.bridge));
+        bridge.is_some_and(|bridge| self.is_fast(&bridge.name))
+    }
+
     /// Gives the kernel the tables that workers are about to get.
     pub(super) fn publish_to_kernel(&mut self, snapshot: &Snapshot) {
         if self.fast.kernel.is_err() {
@@ -251,9 +257,7 @@ impl Switch {
         }
         let mut changes = Vec::new();
         for (number, attached) in self.devices.iter() {
-            let port = attached.port.and_then(|id| self.ports.get(id.0));
-            let bridge = port.and_then(|port| self.bridges.get(port.bridge));
-            let wanted = bridge.is_some_and(|bridge| self.is_fast(&bridge.name))
+            let wanted = self.is_on_fast_bridge(attached)
                 && self.indexed.contains(&attached.ifindex())
                 && !attached.unhookable;
             if wanted != self.fast.hooks.contains_key(&attached.ifindex()) || attached.receives == wanted {
