@@ -271,7 +271,8 @@ proptest! {
     #[test]
     fn the_program_reads_what_was_meant(ports in vec(option::of((some_policy(), some_plan(), any::<bool>())), 0..12)) {
         let entries = ports.iter().map(|p| p.as_ref().map(|(vlan, transmit, _)| port(vlan.clone(), transmit.clone())));
-        let facts = ports.iter().map(|p| p.as_ref().map(|(.., is_bond)| PortFacts { name: "p".to_owned(), is_bond: *is_bond }));
+        let facts_of = |is_bond: bool| PortFacts { name: "p".to_owned(), is_bond };
+        let facts = ports.iter().map(|p| p.as_ref().map(|(.., is_bond)| facts_of(*is_bond)));
         let tables = Tables { ports: entries.collect(), ..Tables::default() };
         let image = encode(&tables, &Facts { ports: facts.collect(), ..Facts::default() });
         prop_assert_eq!(image.ports.len(), ports.len());
