@@ -149,10 +149,15 @@ impl Daemon {
 
     /// Sends SIGTERM and waits until it is gone.
     pub fn terminate(&mut self, deadline: Duration) -> Result<ExitStatus> {
-        kill_process(pid(&self.child), Signal::TERM)?;
+        self.end_by(Signal::TERM, deadline)
+    }
+
+    /// Sends a signal that ends it, and waits for the end.
+    pub fn end_by(&mut self, signal: Signal, deadline: Duration) -> Result<ExitStatus> {
+        kill_process(pid(&self.child), signal)?;
         match wait_until(&mut self.child, deadline)? {
             Some(status) => Ok(status),
-            None => bail!("{} is still running {} s after SIGTERM", self.name, deadline.as_secs_f32()),
+            None => bail!("{} is still running {} s after {signal:?}", self.name, deadline.as_secs_f32()),
         }
     }
 

@@ -196,6 +196,14 @@ impl Vswitch {
         Ok(status)
     }
 
+    /// SIGUSR2: the daemon ends and leaves everything in place for the next one.
+    pub fn hand_over(&mut self) -> Result<ExitStatus> {
+        let daemon = self.daemon.as_mut().context("vswitchd is not running")?;
+        let status = daemon.end_by(rustix::process::Signal::USR2, START)?;
+        self.daemon = None;
+        Ok(status)
+    }
+
     /// The daemon's process number.
     pub fn id(&self) -> Option<u32> {
         self.daemon.as_ref().map(Daemon::id)
