@@ -206,9 +206,13 @@ impl Switch {
             return;
         }
         // Before the tables, which tell the next daemon that it was us.
-        let fast: Vec<u16> =
-            self.devices.iter().filter(|(_, attached)| self.is_on_fast_bridge(attached)).map(|(n, _)| n).collect();
-        for number in fast {
+        let is_new = |attached: &Attached| {
+            let hooked = self.fast.hooks.contains_key(&attached.ifindex()) || attached.unhookable;
+            !hooked && self.is_on_fast_bridge(attached)
+        };
+        let new: Vec<u16> =
+            self.devices.iter().filter(|(_, attached)| is_new(attached)).map(|(number, _)| number).collect();
+        for number in new {
             if let Some(attached) = self.devices.get_mut(number) {
                 attached.set_promiscuous();
             }
