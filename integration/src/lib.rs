@@ -23,6 +23,7 @@
 //! - [`rpc`]: the daemon's socket without `vsctl`
 //! - [`hash`]: transmit hashes by the published formulas
 //! - [`random`]: choices that a seed repeats
+//! - [`generator`]: small frames at a pace, with many addresses, and how many arrived
 //! - [`pktgen`]: small frames as fast as they go
 //! - [`tcp`]: a paced TCP stream of our own, and `iperf3`
 //! - [`ping_pong`]: round-trip times
@@ -31,6 +32,7 @@
 pub mod capture;
 pub mod crowd;
 pub mod fastpath;
+pub mod generator;
 pub mod hash;
 pub mod netfilter;
 pub mod netns;

@@ -64,6 +64,11 @@ pub fn enlarge_receive_buffer(socket: &impl AsRawFd, bytes: i32) -> io::Result<(
         .or_else(|_| set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
 }
 
+/// Makes a packet socket's receive buffer as small as it gets.
+pub fn shrink_receive_buffer(socket: &PacketSocket) -> io::Result<()> {
+    set_option(socket.fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, &1_i32)
+}
+
 /// Limits the rate of a TCP socket, in octets a second.
 pub fn set_pacing(socket: &impl AsRawFd, octets_per_second: u32) -> io::Result<()> {
     set_option(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE, &octets_per_second)
@@ -100,6 +105,11 @@ pub struct PacketSocket {
 impl PacketSocket {
     /// Opens a socket on the interface of the calling thread's network namespace with this name.
     pub fn open(interface: &str) -> io::Result<Self> {
+        Self::open_for(interface, libc::ETH_P_ALL as u16)
+    }
+
+    /// Opens a socket that receives frames of one ethertype only; of none, if that is 0.
+    pub fn open_for(interface: &str, ethertype: u16) -> io::Result<Self> {
         let index = index_of(interface)?;
         // SAFETY: no pointer is passed.
         let fd = unsafe {
@@ -124,7 +134,7 @@ impl PacketSocket {
         // SAFETY: an all-zero sockaddr_ll is valid.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        address.sll_protocol = ethertype.to_be();
         address.sll_ifindex = index;
         // SAFETY: `address` outlives the call, and the length is its own.
         check(unsafe {
@@ -159,6 +169,43 @@ impl PacketSocket {
         // SAFETY: messages, part and frame outlive the call; sending does not write to what `part` points at.
         let sent = unsafe { libc::sendmmsg(self.fd.as_raw_fd(), messages.as_mut_ptr(), count, 0) };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
+    }
+
+    /// Sends frames with one system call, at most 64; returns how many left.
+    pub fn send_burst(&self, frames: &[[u8; 60]]) -> io::Result<usize> {
+        const MOST: usize = 64;
+        let count = frames.len().min(MOST);
+        let mut parts = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 60 }; MOST];
+        // SAFETY: all-zero mmsghdr values are valid.
+        let mut messages: [libc::mmsghdr; MOST] = unsafe { zeroed() };
+        for ((message, part), frame) in messages.iter_mut().zip(&mut parts).zip(frames) {
+            part.iov_base = frame.as_ptr().cast_mut().cast();
+            message.msg_hdr.msg_iov = part;
+            message.msg_hdr.msg_iovlen = 1;
+        }
+        // SAFETY: messages, parts and frames outlive the call; the first `count` are filled in, and sending does not
+        // write to what the parts point at.
+        let sent =
+            unsafe { libc::sendmmsg(self.fd.as_raw_fd(), messages.as_mut_ptr(), count as libc::c_uint, 0) };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
+    }
+
+    /// Frames that came to this socket since the last call, whether or not it had room for them.
+    pub fn take_count(&self) -> io::Result<u64> {
+        // SAFETY: all-zero statistics are valid.
+        let mut statistics: libc::tpacket_stats = unsafe { zeroed() };
+        let mut length = size_of_val(&statistics) as libc::socklen_t;
+        // SAFETY: statistics and length outlive the call, and the length is that of the statistics.
+        check(unsafe {
+            libc::getsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut statistics).cast(),
+                &raw mut length,
+            )
+        })?;
+        Ok(statistics.tp_packets.into())
     }
 
     /// The next frame, `None` if none is waiting.
@@ -215,7 +262,8 @@ pub fn make_privileged_bpf_map() -> io::Result<()> {
     // linux/bpf.h: BPF_MAP_CREATE, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC.
     let attributes = MapCreate { kind: 11, key_size: 8, value_size: 4, max_entries: 1, flags: 1 };
     // SAFETY: `attributes` outlives the call, and the length is its own; the kernel takes fields beyond it for zero.
-    let fd = unsafe { libc::syscall(libc::SYS_bpf, 0, &raw const attributes, size_of::<MapCreate>()) } as RawFd;
+    let fd =
+        unsafe { libc::syscall(libc::SYS_bpf, 0, &raw const attributes, size_of::<MapCreate>()) } as RawFd;
     check(fd)?;
     // SAFETY: the call above returned a new descriptor that nobody else owns.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });

@@ -49,6 +49,15 @@ pub fn switch_turn(programs: &[&str]) -> Result<Option<Turn>> {
     Ok(turn(programs))
 }
 
+/// [`turn`] for a test that boots a virtual machine. A wrong setting of its kernel is an error and no reason to skip.
+pub fn vm_turn(programs: &[&str]) -> Result<Option<Turn>> {
+    if let Some(problem) = crate::qemu::obstacle()? {
+        skip(&problem);
+        return Ok(None);
+    }
+    Ok(turn(programs))
+}
+
 /// [`switch_turn`] for a test of the kernel fast path.
 pub fn fast_turn(programs: &[&str]) -> Result<Option<Turn>> {
     if let Some(problem) = fastpath::problem() {
@@ -69,15 +78,6 @@ pub fn look(host: &Namespace) -> Result<serde_json::Value> {
         }
     }
     Ok(serde_json::json!({ "links": links, "tables": crate::netfilter::tables(host)? }))
-}
-
-/// [`turn`] for a test that boots a virtual machine. A wrong setting of its kernel is an error and no reason to skip.
-pub fn vm_turn(programs: &[&str]) -> Result<Option<Turn>> {
-    if let Some(problem) = crate::qemu::obstacle()? {
-        skip(&problem);
-        return Ok(None);
-    }
-    Ok(turn(programs))
 }
 
 /// The standard topology with a running `vswitchd`: every guest a port, the uplinks an active-backup bond, an upstream

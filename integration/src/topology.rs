@@ -28,6 +28,9 @@ pub const HOST: u8 = 200;
 pub enum Upstream {
     /// A Linux bridge without spanning tree and multicast snooping, holding all uplinks and the remote host's cable.
     LinuxBridge,
+    /// A static link aggregation group and nothing else: what the uplinks bring goes to the remote host, and what that
+    /// sends goes into the first uplink. Made of traffic control's redirects.
+    StaticLag,
     /// Nothing: the test attaches a switch of its own to `p1`, `p2`, .. and `r`.
     Bare,
 }
@@ -77,8 +80,10 @@ impl Topology {
         }
         cable((&topology.up, "r"), (&topology.remote, "eth0"))?;
         dress(&topology.remote, [2, 0, 0, 0, 0, REMOTE], REMOTE)?;
-        if upstream == Upstream::LinuxBridge {
-            topology.add_upstream_bridge()?;
+        match upstream {
+            Upstream::LinuxBridge => topology.add_upstream_bridge()?,
+            Upstream::StaticLag => topology.add_static_lag()?,
+            Upstream::Bare => {}
         }
         Ok(topology)
     }
@@ -117,6 +122,17 @@ impl Topology {
             self.up.ip(&format!("link set {port} master {UPSTREAM}"))?;
         }
         self.up.ip(&format!("link set {UPSTREAM} up"))
+    }
+
+    fn add_static_lag(&self) -> Result<()> {
+        let members = (1..=self.uplinks).map(|i| (format!("p{i}"), "r"));
+        for (from, to) in members.chain([("r".to_owned(), "p1")]) {
+            self.up.run(&format!("tc qdisc add dev {from} clsact"))?;
+            self.up.run(&format!(
+                "tc filter add dev {from} ingress protocol all u32 match u32 0 0 action mirred egress redirect dev {to}"
+            ))?;
+        }
+        Ok(())
     }
 
     /// Pulls the cable of an uplink (`u1`): its carrier goes.

@@ -59,7 +59,7 @@ fn only_the_kernel_forwards(topology: &Topology, pairs: &[(Endpoint<'_>, Endpoin
 fn known_traffic_leaves_the_workers_alone() -> Result<()> {
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
     for tag in [None, Some(10)] {
-        let (topology, _switch) = lab(2, 2, Wiring { tag })?;
+        let (topology, _switch) = lab(2, 2, Wiring { tag, ..Wiring::default() })?;
         let every = BTreeSet::from(["g1", "g2", "u1", "u2", BRIDGE].map(str::to_owned));
         let hooked = hooked(&topology.host)?;
         ensure!(hooked == every, "attached to {hooked:?}");
@@ -171,7 +171,7 @@ fn a_guests_interface_may_move_to_the_host_and_back() -> Result<()> {
 fn the_host_takes_part_on_its_internal_port() -> Result<()> {
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
     for tag in [None, Some(10)] {
-        let (topology, switch) = lab(1, 2, Wiring { tag })?;
+        let (topology, switch) = lab(1, 2, Wiring { tag, ..Wiring::default() })?;
         let host = &topology.host;
         host.ip(&format!("link set {BRIDGE} up"))?;
         host.ip(&format!("addr add {}/24 dev {BRIDGE}", ipv4(HOST)))?;
@@ -290,7 +290,10 @@ fn connections_of_a_container_spread_by_their_sockets_hash_and_stay() -> Result<
     }
     ensure!(members.len() == CONNECTIONS, "{} connections seen", members.len());
     for (port, by) in &members {
-        ensure!(by.len() == 1 && by.values().all(|frames| *frames >= 20), "port {port}: frames by member {by:?}");
+        ensure!(
+            by.len() == 1 && by.values().all(|frames| *frames >= 20),
+            "port {port}: frames by member {by:?}"
+        );
     }
     let first = members.values().filter(|by| by.contains_key(&0)).count();
     println!("{first} of {CONNECTIONS} connections by u1");

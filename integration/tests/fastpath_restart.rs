@@ -73,11 +73,7 @@ fn known(switch: &Vswitch) -> Result<BTreeSet<(String, u16, String)>> {
 /// Kills the daemon under datagrams and a TCP stream, starts it again after a while, and checks that nothing was lost.
 fn dies_unnoticed(topology: &Topology, switch: &mut Vswitch) -> Result<Report> {
     let mut probe = Probe::start(&pairs(topology)?, MS)?;
-    let tcp = Stream::start(
-        (topology.guest(1), ipv4(1)),
-        (&topology.remote, ipv4(REMOTE)),
-        Some(TCP_RATE),
-    )?;
+    let tcp = Stream::start((topology.guest(1), ipv4(1)), (&topology.remote, ipv4(REMOTE)), Some(TCP_RATE))?;
     std::thread::sleep(SETTLE);
     probe.mark("kill");
     switch.kill()?;
@@ -104,7 +100,7 @@ fn dies_unnoticed(topology: &Topology, switch: &mut Vswitch) -> Result<Report> {
 fn a_dead_daemon_goes_unnoticed_and_the_next_one_knows_what_it_knew() -> Result<()> {
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
     for tag in [None, Some(10)] {
-        let (topology, mut switch) = lab(3, 2, Wiring { tag })?;
+        let (topology, mut switch) = lab(3, 2, Wiring { tag, ..Wiring::default() })?;
         let tag = tag.map(|tag| format!("tag={tag}")).unwrap_or_default();
         // Ports whose numbers are not those that they would get in order.
         switch.vsctl(&format!("del-port g1 -- del-port g2 -- add-port {BRIDGE} g2 {tag}"))?;
@@ -180,7 +176,7 @@ fn edit(switch: &Vswitch, from: &str, to: &str) -> Result<()> {
 #[test]
 fn what_was_changed_while_the_daemon_was_dead_takes_effect() -> Result<()> {
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
-    let (topology, mut switch) = lab(4, 2, Wiring { tag: Some(10) })?;
+    let (topology, mut switch) = lab(4, 2, Wiring { tag: Some(10), ..Wiring::default() })?;
     let guest = |i| topology.guest(i);
     for i in [2, 3, 4] {
         ensure!(reaches(guest(1), ipv4(i)) && reaches(guest(i as usize), ipv4(1)));
@@ -266,7 +262,8 @@ fn sigterm_leaves_nothing() -> Result<()> {
 fn daemons_with_other_run_directories_are_left_alone() -> Result<()> {
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
     let topology = Topology::new(4, 0, Upstream::Bare)?;
-    let (mut first, mut second) = (Vswitch::start_fast(&topology.host)?, Vswitch::start_fast(&topology.host)?);
+    let (mut first, mut second) =
+        (Vswitch::start_fast(&topology.host)?, Vswitch::start_fast(&topology.host)?);
     first.vsctl("add-br br0 -- add-port br0 g1 -- add-port br0 g2")?;
     second.vsctl("add-br br1 -- add-port br1 g3 -- add-port br1 g4")?;
     let pair = ((topology.guest(3), ipv4(3)), (topology.guest(4), ipv4(4)));
@@ -345,7 +342,6 @@ fn a_bridge_that_was_taken_off_the_fast_path_while_the_daemon_was_dead() -> Resu
 }
 
 #[test]
-#[ignore = "needs the column `fastpath` of bridges: cargo test -p integration --test fastpath_restart -- --ignored"]
 fn a_bridge_may_leave_the_fast_path_and_come_back_under_traffic() -> Result<()> {
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
     let (topology, switch) = lab(2, 2, Wiring::default())?;

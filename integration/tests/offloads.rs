@@ -40,7 +40,7 @@ fn tcp_through_the_bond_runs_at_speed_over_ipv6() -> Result<()> {
 #[test]
 fn tcp_between_access_ports_of_a_vlan_runs_at_speed() -> Result<()> {
     let Some(_turn) = switch_turn(&["iperf3"])? else { return Ok(()) };
-    let (topology, _switch) = lab_with(2, 2, Wiring { tag: Some(10) })?;
+    let (topology, _switch) = lab_with(2, 2, Wiring { tag: Some(10), ..Wiring::default() })?;
     for ip in [ipv4, ipv6] {
         runs_well((topology.guest(1), ip(1)), (topology.guest(2), ip(2)))?;
     }
@@ -50,7 +50,7 @@ fn tcp_between_access_ports_of_a_vlan_runs_at_speed() -> Result<()> {
 #[test]
 fn tcp_from_an_access_guest_through_an_access_bond_runs_at_speed() -> Result<()> {
     let Some(_turn) = switch_turn(&["iperf3"])? else { return Ok(()) };
-    let (topology, _switch) = lab_with(1, 2, Wiring { tag: Some(10) })?;
+    let (topology, _switch) = lab_with(1, 2, Wiring { tag: Some(10), ..Wiring::default() })?;
     for ip in [ipv4, ipv6] {
         runs_well((topology.guest(1), ip(1)), (&topology.remote, ip(REMOTE)))?;
     }

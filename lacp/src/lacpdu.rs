@@ -80,6 +80,17 @@ impl core::fmt::Debug for State {
     }
 }
 
+/// A MAC address; it is written in lower case with colons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address(pub [u8; 6]);
+
+impl core::fmt::Display for Address {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let [a, b, c, d, e, last] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{last:02x}")
+    }
+}
+
 /// What a system says of one of its ports, or of its partner's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PortInfo {
@@ -95,6 +106,25 @@ pub struct PortInfo {
     pub port: u16,
     /// Its state.
     pub state: State,
+}
+
+impl PortInfo {
+    /// The System Identifier (clause 6.3.2): the numerically lower one has precedence.
+    pub fn system_identifier(&self) -> (u16, [u8; 6]) {
+        (self.system_priority, self.system)
+    }
+}
+
+/// All but the state.
+impl core::fmt::Display for PortInfo {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { system_priority, system, key, port_priority, port, .. } = self;
+        let system = Address(*system);
+        write!(
+            f,
+            "system {system} (priority {system_priority}), key {key}, port {port} (priority {port_priority})"
+        )
+    }
 }
 
 /// A LACPDU.

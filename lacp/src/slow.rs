@@ -45,6 +45,20 @@ impl Pdu {
             Some(&found) => Err(PduError::Subtype { found }),
         }
     }
+
+    /// Writes the PDU, from the subtype on.
+    pub fn emit(&self) -> [u8; PDU_LEN] {
+        match self {
+            Self::Lacp(lacpdu) => lacpdu.emit(),
+            Self::Marker(marker) => marker.emit(),
+        }
+    }
+}
+
+/// The PDU in an untagged frame, if it is one of a Slow Protocol: [`ETHERTYPE`] to exactly [`DESTINATION`].
+pub fn payload(frame: &[u8]) -> Option<&[u8]> {
+    let (header, pdu) = frame.split_at_checked(14)?;
+    (header[..6] == DESTINATION && header[12..] == ETHERTYPE.to_be_bytes()).then_some(pdu)
 }
 
 /// Why octets are not a LACPDU or a Marker PDU.

@@ -125,6 +125,9 @@ static __always_inline int lift_tag(struct __sk_buff *skb)
 	tpid = bpf_ntohs(words[0]);
 	if (!is_tpid(tpid))
 		return 0;
+	// The kernel takes out the tag, and then refuses if one within is cut off: the frame would not be whole any more.
+	if (is_tpid(bpf_ntohs(words[2])) && skb->len < ETH_HEADER + 2 * TAG_OCTETS)
+		return -1;
 	tci = bpf_ntohs(words[1]);
 	// A tag within becomes metadata in its place, and goes back into the octets when the outer one is put on.
 	if (bpf_skb_vlan_pop(skb))
@@ -368,6 +371,12 @@ static __always_inline void count_tx(__u32 device, __u64 bytes)
 	}
 }
 
+// Its octets with the outer tag. That may also be one that was in the octets when another was taken off.
+static __always_inline __u64 octets_sent(const struct __sk_buff *skb)
+{
+	return skb->len + (skb->vlan_present ? TAG_OCTETS : 0);
+}
+
 // Sends copies by all members but the first.
 __noinline int vsw_send_copies(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 {
@@ -378,7 +387,7 @@ __noinline int vsw_send_copies(struct __sk_buff *skb, __u32 copy, struct frame *
 		struct vsw_device *device = device_of(copy, number);
 
 		if (device && !bpf_clone_redirect(skb, device->ifindex, 0))
-			count_tx(number, skb->len + (frame->outer.tpid ? TAG_OCTETS : 0));
+			count_tx(number, octets_sent(skb));
 	}
 	return 0;
 }
@@ -525,7 +534,7 @@ int vsw_forward(struct __sk_buff *skb)
 		show(skb, &frame, miss);
 	if (frame.copies > 1)
 		vsw_send_copies(skb, copy, &frame);
-	count_tx(frame.device, skb->len + (frame.outer.tpid ? TAG_OCTETS : 0));
+	count_tx(frame.device, octets_sent(skb));
 	return send(skb, !(device->flags & VSW_DEVICE_INTERNAL), to, frame.dst);
 }
 

@@ -194,6 +194,7 @@ impl Draft<'_> {
             Request::BondList {} => Ok(self.bond_list()),
             Request::BondSetActiveMember { bond, member } => self.set_active_member(bond, member),
             Request::CountersShow { devices } => self.counters_show(devices),
+            Request::FastPathShow { bridge } => self.fastpath_show(bridge.as_deref()),
             Request::Version {} => Ok(Reply::Text(self.runtime.version())),
         }
     }

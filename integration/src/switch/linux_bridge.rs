@@ -32,7 +32,11 @@ impl Switch for LinuxBridge {
         bail!("the Linux bridge has one uplink here")
     }
 
-    fn crash_and_restart(&mut self) -> Result<()> {
+    fn crash(&mut self) -> Result<()> {
+        bail!("the Linux bridge has no process")
+    }
+
+    fn restart(&mut self) -> Result<()> {
         bail!("the Linux bridge has no process")
     }
 }

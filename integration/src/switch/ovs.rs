@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
-use super::{BOND, BRIDGE, Switch, Wiring};
+use super::{BOND, BRIDGE, Mode, Switch, Wiring};
 use crate::netns::Namespace;
 use crate::process::{Daemon, command, eventually, find_program, output};
 use crate::topology::Topology;
@@ -17,6 +17,15 @@ const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 /// What its start script (ovs-ctl) gives it; our daemon does so by itself.
 const NICENESS: i32 = -10;
 const START: Duration = Duration::from_secs(20);
+
+/// How Open vSwitch gets at a device's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortIo {
+    /// AF_PACKET, what a port has if nothing is said.
+    PacketSocket,
+    /// AF_XDP, one queue, polled by a thread that never sleeps.
+    AfXdp,
+}
 
 /// A running `ovsdb-server` and `ovs-vswitchd`. Both are killed when this is dropped.
 pub struct Ovs {
@@ -73,18 +82,44 @@ impl Ovs {
     /// Starts Open vSwitch and connects guests and uplinks; turns the guests' and the remote host's transmit offloads
     /// off, since its userspace datapath can't carry unfinished checksums.
     pub fn start(topology: &Topology, wiring: Wiring) -> Result<Self> {
+        Self::start_on(topology, wiring, PortIo::PacketSocket)
+    }
+
+    /// [`Self::start`] with the choice of how it gets at frames.
+    pub fn start_on(topology: &Topology, wiring: Wiring, io: PortIo) -> Result<Self> {
         let ovs = Self::start_empty(&topology.host)?;
         for station in topology.guests.iter().chain([&topology.remote]) {
             finish_checksums(station)?;
         }
+        let kind = |device: &String| match io {
+            PortIo::PacketSocket => String::new(),
+            PortIo::AfXdp => {
+                format!(" -- set interface {device} type=afxdp options:xdp-mode=native options:n_rxq=1")
+            }
+        };
         ovs.vsctl(&format!("add-br {BRIDGE} -- set bridge {BRIDGE} datapath_type=netdev"))?;
         let tag = wiring.tag.map(|tag| format!(" tag={tag}")).unwrap_or_default();
-        for i in 1..=topology.guests.len() {
-            ovs.vsctl(&format!("add-port {BRIDGE} g{i}{tag}"))?;
+        let guests: Vec<String> = (1..=topology.guests.len()).map(|i| format!("g{i}")).collect();
+        for guest in &guests {
+            ovs.vsctl(&format!("add-port {BRIDGE} {guest}{tag}{}", kind(guest)))?;
         }
-        let uplinks = topology.uplinks().join(" ");
-        ovs.vsctl(&format!("add-bond {BRIDGE} {BOND} {uplinks} bond_mode=active-backup{tag}"))?;
+        let mode = match wiring.mode {
+            Mode::ActiveBackup => "active-backup",
+            Mode::BalanceXor => "balance-slb",
+        };
+        let members = topology.uplinks();
+        let kinds: String = members.iter().map(kind).collect();
+        let uplinks = members.join(" ");
+        ovs.vsctl(&format!("add-bond {BRIDGE} {BOND} {uplinks} bond_mode={mode}{tag}{kinds}"))?;
+        for device in guests.iter().chain(&members) {
+            let error = ovs.vsctl(&format!("get interface {device} error"))?;
+            ensure!(error.trim() == "[]", "{device}: {}", error.trim());
+        }
         ovs.wait_until_active()?;
+        if wiring.mode == Mode::BalanceXor {
+            // The member by which it takes what is sent to group addresses: that of `Upstream::StaticLag`.
+            ovs.activate("u1")?;
+        }
         Ok(ovs)
     }
 
@@ -119,8 +154,11 @@ impl Switch for Ovs {
         self.appctl(&format!("bond/set-active-member {BOND} {uplink}")).map(drop)
     }
 
-    fn crash_and_restart(&mut self) -> Result<()> {
-        self.vswitchd.kill()?;
+    fn crash(&mut self) -> Result<()> {
+        self.vswitchd.kill()
+    }
+
+    fn restart(&mut self) -> Result<()> {
         let log = self.directory.path().join("ovs-vswitchd.log");
         self.vswitchd = Daemon::start("ovs-vswitchd", &mut (self.switch_command)()?, &log)?;
         self.wait_until_active()

@@ -8,8 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{BOND, BRIDGE, Switch, Wiring};
-use crate::fastpath;
+use super::{BOND, BRIDGE, Mode, Switch, Wiring};
 use crate::netns::Namespace;
 use crate::process::{self, Daemon, Finished, eventually};
 use crate::topology::Topology;
@@ -130,7 +129,17 @@ impl Vswitch {
         if uplinks.is_empty() {
             return Ok(());
         }
-        self.vsctl(&format!("add-bond {BRIDGE} {BOND} {uplinks} mode=active-backup{tag}"))?;
+        let mode = match wiring.mode {
+            Mode::ActiveBackup => "mode=active-backup",
+            Mode::BalanceXor => "mode=balance-xor xmit_hash_policy=layer3+4",
+        };
+        self.vsctl(&format!("add-bond {BRIDGE} {BOND} {uplinks} {mode}{tag}"))?;
+        if wiring.mode == Mode::BalanceXor {
+            return eventually("all members are up", START, || {
+                let members = self.bond(BOND)?.members;
+                Ok(members.iter().all(|member| member.link == "up").then_some(()))
+            });
+        }
         eventually("the bond has an active member", START, || Ok(self.active()?.map(drop)))
     }
 
@@ -265,8 +274,11 @@ impl Switch for Vswitch {
         self.vsctl(&format!("bond/set-active-member {BOND} {uplink}")).map(drop)
     }
 
-    fn crash_and_restart(&mut self) -> Result<()> {
-        self.kill()?;
+    fn crash(&mut self) -> Result<()> {
+        self.kill()
+    }
+
+    fn restart(&mut self) -> Result<()> {
         self.launch()
     }
 }
@@ -293,6 +305,12 @@ impl BondView {
     pub fn member(&self, name: &str) -> Option<&MemberView> {
         self.members.iter().find(|member| member.name == name)
     }
+}
+
+/// Frames that the fast path has left to workers so far, of all daemons in a namespace.
+pub fn punted(host: &Namespace) -> Result<u64> {
+    let counters = host.frame_counters()?;
+    Ok(counters.iter().filter(|(name, ..)| name.starts_with("vsw-miss")).map(|(_, _, sent)| sent).sum())
 }
 
 /// One of our programs: in `VSWITCH_BIN_DIR` if that is set, else beside the running test or program.

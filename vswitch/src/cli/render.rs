@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use self::bonds::{bond_list_text, bond_text, explanation_text, proc_text};
+use self::fastpath::fastpath_text;
 use self::rows::{datum_json, datum_text, rows_text};
 use self::show::show_text;
 use self::tables::{counters_text, fdb_stats_text, fdb_text, hash_text, trace_text};
@@ -13,6 +14,7 @@ use crate::transaction::Reply;
 use crate::transaction::reply::Rows;
 
 mod bonds;
+mod fastpath;
 mod rows;
 mod show;
 mod tables;
@@ -53,6 +55,7 @@ fn one(reply: &Reply, style: Style) -> String {
         Reply::Hash(hash) => hash_text(&mut out, hash),
         Reply::FdbStats(all) => all.iter().for_each(|stats| fdb_stats_text(&mut out, stats)),
         Reply::Trace(trace) => trace_text(&mut out, trace),
+        Reply::FastPath(status) => fastpath_text(&mut out, status),
         Reply::Values(values) => {
             let text = |value: &Option<_>| value.as_ref().map(datum_text).unwrap_or_default();
             values.iter().for_each(|value| line(&mut out, text(value)));
@@ -86,6 +89,7 @@ fn value(reply: &Reply) -> Value {
         Reply::Hash(hash) => plain(hash),
         Reply::FdbStats(all) => by_name(all.iter().map(|stats| (&stats.bridge, plain(stats)))),
         Reply::Trace(trace) => plain(trace),
+        Reply::FastPath(status) => plain(status),
         Reply::Values(values) => match &values[..] {
             [] => Value::Null,
             [one] => one.as_ref().map_or(Value::Null, datum_json),

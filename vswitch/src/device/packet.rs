@@ -97,9 +97,10 @@ impl PacketSocket {
         // SAFETY: sockaddr_ll is plain numbers; all zero is a value of it.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
-        // Protocol 0 receives nothing.
+        // Protocol 0 receives nothing on a new socket. Later it means that of before (packet_bind()); then the filter counts.
         address.sll_protocol = if receiving { (libc::ETH_P_ALL as u16).to_be() } else { 0 };
         address.sll_ifindex = ifindex.cast_signed();
+        self.refuse(!receiving)?;
         // SAFETY: the pointer and the length are those of a live sockaddr_ll.
         let result = unsafe {
             libc::bind(
@@ -114,6 +115,32 @@ impl PacketSocket {
         // A device that is down leaves ENETDOWN behind; the socket works as soon as the device is up.
         let _pending = sockopt::socket_error(&self.fd)?;
         Ok(())
+    }
+
+    /// Lets a filter refuse all frames, or none. Refused ones cost the kernel hardly anything.
+    fn refuse(&self, all: bool) -> io::Result<()> {
+        // "Take 0 octets of the frame."
+        let mut refusal =
+            libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
+        let program = libc::sock_fprog { len: 1, filter: &raw mut refusal };
+        let option = if all { libc::SO_ATTACH_FILTER } else { libc::SO_DETACH_FILTER };
+        // SAFETY: the pointer and the length are those of a live sock_fprog, whose one instruction lives as long; the
+        // kernel copies both, and needs neither to detach.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                option,
+                std::ptr::from_ref(&program).cast(),
+                size_of::<libc::sock_fprog>() as libc::socklen_t,
+            )
+        };
+        match io::Error::last_os_error() {
+            _ if result == 0 => Ok(()),
+            // There is none.
+            error if !all && error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+            error => Err(error),
+        }
     }
 
     /// Refuses devices whose frames have no Ethernet header (loopback, tun, wireguard).

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use aya::maps::{Array, ArrayOfMaps, Map, MapData, MapInfo, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use aya::programs::SchedClassifier;
 use aya::util::{KernelVersion, nr_cpus};
-use aya::{Ebpf, EbpfLoader};
+use aya::{Ebpf, EbpfError, EbpfLoader};
 use forwarding::fdb::{Fdb, FdbConfig};
 
 use super::encode::Image;
@@ -146,7 +146,7 @@ impl Kernel {
             .default_map_pin_directory(pins.directory())
             .override_global("vsw_show_verdict", &show_verdict, true)
             .load(OBJECT)
-            .context("the BPF maps can't be made")?;
+            .map_err(maps_refused)?;
         let program: &mut SchedClassifier =
             ebpf.program_mut(PROGRAM).context("no program in the object")?.try_into()?;
         program.load().context("the kernel refuses the BPF program")?;
@@ -328,6 +328,22 @@ impl Kernel {
             let _gone = self.vlan_stats.remove(&key);
         }
     }
+}
+
+/// Why the maps can't be made, and what to do if that is a matter of privileges.
+fn maps_refused(error: EbpfError) -> anyhow::Error {
+    let error = anyhow::Error::from(error);
+    // The outermost text repeats that of its cause.
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    let why = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    let cure = match cause.map(std::io::Error::kind) {
+        Some(std::io::ErrorKind::PermissionDenied) => {
+            "; this needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, which have no effect in a user namespace"
+        }
+        _ => "",
+    };
+    anyhow::anyhow!("the BPF maps can't be made: {why}{cure}")
 }
 
 /// Whether what is pinned fits what we would make. The directory's name tells the layout; this tells somebody else's maps.

@@ -299,6 +299,15 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_is_documented() {
+        let documentation = include_str!("../../../docs/operations.md");
+        for (label, meaning) in MISSES {
+            let row = format!("| `{label}` | {meaning} |");
+            assert!(documentation.contains(&row), "docs/operations.md lacks {row}");
+        }
+    }
+
+    #[test]
     fn names() {
         assert_eq!(Name::new("eth1").text(), "eth1");
         assert_eq!(Name::new("abcdefghijklmnopq").text(), "abcdefghijklmno");

@@ -39,6 +39,7 @@ impl Pins {
     /// # Errors
     /// There is no BPF filesystem and it can't be mounted, or it can't be written.
     pub fn create(&self) -> anyhow::Result<()> {
+        #[allow(clippy::unnecessary_cast, reason = "another type on other processors")]
         let is_mounted = || statfs(BPFFS).is_ok_and(|fs| fs.f_type as i64 == BPF_FS_MAGIC);
         if !is_mounted() {
             mount("bpf", BPFFS, "bpf", MountFlags::empty(), None)

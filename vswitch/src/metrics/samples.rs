@@ -71,6 +71,13 @@ metrics! {
     FDB_CAPACITY = Gauge "vswitch_fdb_capacity" ["bridge"] "Most MAC addresses in the table of a bridge.";
     FDB_CHANGES = Counter "vswitch_fdb_changes_total" ["bridge", "change"]
         "MAC addresses learned, expired, evicted for others, moved to another port, or refused.";
+    FASTPATH_ACTIVE = Gauge "vswitch_fastpath_active" [] "1 if the kernel's fast path is in use, otherwise 0.";
+    FASTPATH_FRAMES = Counter "vswitch_fastpath_frames_total" ["device"]
+        "Frames received by a device that the kernel forwarded.";
+    FASTPATH_MISSES = Counter "vswitch_fastpath_misses_total" ["reason"]
+        "Frames that the kernel's fast path left to the daemon, by reason.";
+    FASTPATH_QUEUE_DROPPED = Counter "vswitch_fastpath_queue_dropped_total" []
+        "Frames left to the daemon that were lost because the queue to a worker was full.";
     NEIGHBOURS = Gauge "vswitch_neighbours" [] "MAC addresses of guests whose IP addresses are known.";
     PUNTS_LOST = Counter "vswitch_punts_lost_total" []
         "Control frames that the workers could not hand over because the queue was full.";
@@ -140,6 +147,21 @@ pub fn device(into: &mut Vec<Sample>, counters: &DeviceCounters) {
     for (reason, frames) in &counters.drops {
         count(into, &DEVICE_DROPS, [bridge, port, device, &reason.as_str().into()], *frames);
     }
+}
+
+/// Whether there is a fast path in the kernel.
+pub fn fastpath(into: &mut Vec<Sample>, active: bool) {
+    level(into, &FASTPATH_ACTIVE, [], f64::from(u8::from(active)));
+}
+
+/// Frames received by a device that the kernel forwarded.
+pub fn fastpath_device(into: &mut Vec<Sample>, device: &str, frames: u64) {
+    count(into, &FASTPATH_FRAMES, [&device.into()], frames);
+}
+
+/// Frames that the kernel left to the daemon for one reason.
+pub fn fastpath_misses(into: &mut Vec<Sample>, reason: &str, frames: u64) {
+    count(into, &FASTPATH_MISSES, [&reason.into()], frames);
 }
 
 /// A VLAN of a bridge: what was received in it.

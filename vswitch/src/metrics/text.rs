@@ -103,6 +103,10 @@ mod tests {
         samples::fdb(&mut all, "br0", &stats);
         samples::vlan(&mut all, "br0", 10, 4, 256);
         samples::build(&mut all);
+        samples::fastpath(&mut all, true);
+        samples::fastpath_device(&mut all, "eth1", 7);
+        samples::fastpath_misses(&mut all, "mtu", 8);
+        samples::count(&mut all, &samples::FASTPATH_QUEUE_DROPPED, [], 9);
         let found = lines(&all);
         for expected in [
             r#"vswitch_bond_active_changes_total{bridge="br0",bond="bond0"} 3"#,
@@ -111,6 +115,10 @@ mod tests {
             r#"vswitch_bond_member_active{bridge="br0",bond="bond0",member="eth2"} 1"#,
             r#"vswitch_bond_member_enabled{bridge="br0",bond="bond0",member="eth1"} 0"#,
             r#"vswitch_bond_member_link_failures_total{bridge="br0",bond="bond0",member="eth2"} 2"#,
+            "vswitch_fastpath_active 1",
+            r#"vswitch_fastpath_frames_total{device="eth1"} 7"#,
+            r#"vswitch_fastpath_misses_total{reason="mtu"} 8"#,
+            "vswitch_fastpath_queue_dropped_total 9",
             r#"vswitch_fdb_capacity{bridge="br0"} 8192"#,
             r#"vswitch_fdb_changes_total{bridge="br0",change="moved"} 9"#,
             r#"vswitch_fdb_entries{bridge="br0"} 17"#,

@@ -11,6 +11,7 @@ pub(crate) const FULL: &str = r#"version = 1
 mac = "02:00:00:00:00:01"
 carrier = "bond0"
 fail-mode = "standalone"
+fastpath = "off"
 mac-table-size = 64
 mac-aging-time = 60
 trunks = "0,10"

@@ -18,10 +18,13 @@ const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_STATS64: u16 = 23;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 
 const LINK_HEADER_LEN: usize = 16;
+/// Place of `tx_dropped` in struct rtnl_link_stats64: the eighth number.
+const TX_DROPPED: usize = 7 * 8;
 
 /// A network device as the kernel describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,6 +213,25 @@ pub fn is_promiscuous(ifindex: u32) -> Result<bool, NetlinkError> {
 pub fn set_promiscuous(ifindex: u32, on: bool) -> Result<(), NetlinkError> {
     let action = || format!("make the network device with index {ifindex} promiscuous, or not");
     set_flag(ifindex, LinkFlags::Promisc, on, action)
+}
+
+/// Frames that were to leave by the device and were dropped (`tx_dropped`); of a TAP, those that did not fit into its
+/// queue.
+///
+/// # Errors
+/// No such device.
+pub fn tx_dropped(ifindex: u32) -> Result<u64, NetlinkError> {
+    let mut dropped = 0;
+    let action = || format!("read the counters of the network device with index {ifindex}");
+    ask(libc::RTM_GETLINK, &message_for(ifindex), action, |answer| {
+        let attributes =
+            NlasIterator::new(answer.payload.get(LINK_HEADER_LEN..).unwrap_or_default()).flatten();
+        for attribute in attributes.filter(|attribute| attribute.kind() == IFLA_STATS64) {
+            let number = attribute.value().get(TX_DROPPED..).and_then(|octets| octets.first_chunk());
+            dropped = number.map_or(dropped, |octets| u64::from_ne_bytes(*octets));
+        }
+    })?;
+    Ok(dropped)
 }
 
 /// Sets one interface flag on or off.

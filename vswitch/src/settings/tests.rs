@@ -31,6 +31,7 @@ fn defaults() {
         log: "info".into(),
         log_format: LogFormat::Text,
         metrics: None,
+        fastpath: FastPathMode::Auto,
     };
     assert_eq!((settings, warnings), (expected, vec![]));
     for (cpus, workers) in [(0, 1), (1, 1), (2, 1), (4, 2), (8, 4), (128, 4)] {
@@ -65,6 +66,14 @@ fn metrics_can_be_switched_off_again() {
 }
 
 #[test]
+fn the_fast_path_from_every_source() {
+    let mode = |file, environment: &[_], flags: &[_]| load(file, environment, flags).unwrap().0.fastpath;
+    assert_eq!(mode(Some("fastpath = \"on\"\n"), &[], &[]), FastPathMode::On);
+    assert_eq!(mode(Some("fastpath = \"on\"\n"), &[("VSWITCH_FASTPATH", "off")], &[]), FastPathMode::Off);
+    assert_eq!(mode(None, &[("VSWITCH_FASTPATH", "off")], &["--fastpath=auto"]), FastPathMode::Auto);
+}
+
+#[test]
 fn the_environment_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.toml");
@@ -81,7 +90,7 @@ fn errors_name_the_key_and_where_it_came_from() {
             &[][..],
             &[][..],
             "the settings file FILE has an unknown key \"worker\"; did you mean \"workers\"? (known: rundir, state, \
-             workers, log, log-format, metrics)",
+             workers, log, log-format, metrics, fastpath)",
         ),
         (
             "workers = \"many\"",
@@ -109,6 +118,19 @@ fn errors_name_the_key_and_where_it_came_from() {
             &[("VSWITCH_STATE", "")],
             &[],
             "setting state (from environment variable VSWITCH_STATE): \"\" is not a path",
+        ),
+        (
+            "fastpath = true",
+            &[],
+            &[],
+            "setting fastpath (from FILE): \"true\" is none of \"auto\", \"on\" and \"off\"",
+        ),
+        (
+            "",
+            &[("VSWITCH_FASTPATH", "On")],
+            &[],
+            "setting fastpath (from environment variable VSWITCH_FASTPATH): \"On\" is none of \"auto\", \"on\" and \
+             \"off\"",
         ),
         (
             "metrics = \"0.0.0.0:9464\"",

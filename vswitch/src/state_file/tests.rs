@@ -76,8 +76,8 @@ fn corrupt_files_are_refused_with_their_place() {
         (
             "version = 1\n[bridges.br0]\nmac = \"02:00:00:00:00:01\"\ntga = 5\n",
             "the state file FILE, line 4, column 1: unknown field `tga`, expected one of `mac`, `carrier`, \
-             `fail-mode`, `mac-table-size`, `mac-aging-time`, `vlan-mode`, `tag`, `trunks`, `cvlans`, `static-macs`, \
-             `external-ids`, `limits`, `port-external-ids`, `interface-external-ids`, `ports`",
+             `fail-mode`, `fastpath`, `mac-table-size`, `mac-aging-time`, `vlan-mode`, `tag`, `trunks`, `cvlans`, \
+             `static-macs`, `external-ids`, `limits`, `port-external-ids`, `interface-external-ids`, `ports`",
         ),
         (
             "version = 1\n[bridges.br0]\nmac = \"02:00:00\"\n",

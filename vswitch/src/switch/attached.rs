@@ -196,7 +196,8 @@ impl Switch {
         let slot = Arc::new(Slot { device, counters: DeviceCounters::default(), worker, incarnation });
         let attachment = opened.attachment.take();
         let (mtu, usable) = (opened.mtu, opened.usable);
-        let attached = Attached { slot, attachment, port: None, mtu, usable, receives, unhookable: false, peer };
+        let attached =
+            Attached { slot, attachment, port: None, mtu, usable, receives, unhookable: false, peer };
         let number = match earlier {
             Some(number) => self.devices.insert_at(number, attached),
             None => self.devices.insert(attached),

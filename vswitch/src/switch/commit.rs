@@ -15,7 +15,7 @@ use super::attached::{Attached, Opened};
 use super::roles::roles;
 use super::{Bridge, Port, Switch};
 use crate::events::EventKind;
-use crate::model::{self, Model, Statics};
+use crate::model::{self, FastPathMode, Model, Statics};
 use crate::neighbours::Neighbours;
 
 /// A model whose devices are open, ready to be committed. Dropping it gives the devices back.
@@ -57,6 +57,12 @@ impl Switch {
     /// A bond's options are wrong.
     pub fn prepare_restored(&self, next: Model) -> Result<Prepared, String> {
         let options = bond_options(&next)?;
+        if let Some(problem) = self.fastpath_problem() {
+            let wanted = next.bridges.iter().filter(|(_, bridge)| bridge.fastpath == FastPathMode::On);
+            for (bridge, _) in wanted {
+                tracing::warn!(bridge, problem, "fastpath=on, but there is no fast path; workers forward");
+            }
+        }
         let mut opened = Vec::new();
         for (name, role) in roles(&next) {
             match self.open(name, &role) {
@@ -95,7 +101,10 @@ impl Switch {
         self.update_statics();
         for (bridge, fdb) in stale_fdbs {
             self.fast.drop_fdb(fdb);
-            self.fast.clear_vlan_stats(bridge);
+            // A bridge that has got an FDB of another size goes on counting.
+            if self.bridges.get(bridge).is_none() {
+                self.fast.clear_vlan_stats(bridge);
+            }
         }
         self.finish_adoption(Tick::at(now));
         self.sync_hooks();
@@ -195,10 +204,14 @@ impl Switch {
                         vlan_counters,
                         carrier: None,
                     };
-                    let _ = match self.fast.earlier_bridge(&bridge.name) {
+                    let number = match self.fast.earlier_bridge(&bridge.name) {
                         Some(number) => self.bridges.insert_at(number, bridge),
                         None => self.bridges.insert(bridge),
                     };
+                    // What an earlier daemon, or a bridge of this number, has left: counters begin anew.
+                    if let Some(number) = number {
+                        self.fast.clear_vlan_stats(number);
+                    }
                 }
             }
         }

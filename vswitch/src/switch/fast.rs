@@ -10,11 +10,12 @@ use forwarding::mac::MacAddr;
 
 use super::Switch;
 use super::attached::Attached;
+use super::fast_status::Fill;
 use crate::datapath::{Mark, Snapshot};
 use crate::fastpath::cleanup::give_up;
 use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
-use crate::fastpath::hooks::Hook;
-use crate::fastpath::layout::{self, MAX_FDBS, Port as FlatPort, port_flags};
+use crate::fastpath::hooks::{self, Hook};
+use crate::fastpath::layout::{self, MAX_FDBS, Port as FlatPort, device_flags, port_flags};
 use crate::fastpath::{Image, Kernel, encode};
 use crate::model::FastPathMode;
 use crate::netlink::link::{self, Link};
@@ -32,13 +33,15 @@ pub struct FastPath {
 #[derive(Debug)]
 pub(super) struct Fast {
     pub(super) kernel: Result<Kernel, String>,
-    queues: Vec<u32>,
+    pub(super) queues: Vec<u32>,
     /// By interface index.
     pub(super) hooks: BTreeMap<u32, Hook>,
     /// Numbers of FDBs in use.
     fdbs: BTreeSet<u16>,
     /// Names of what the last tables had no room for.
     pub(super) left_out: Vec<String>,
+    /// How full the last tables were.
+    pub(super) fill: Fill,
     /// Publications so far.
     pub(super) generation: u64,
     /// What an earlier daemon left, until the first model is committed.
@@ -82,6 +85,7 @@ impl Fast {
             hooks: BTreeMap::new(),
             fdbs,
             left_out: Vec::new(),
+            fill: Fill::default(),
             generation: 0,
             earlier,
         }
@@ -160,6 +164,7 @@ impl Fast {
         let Ok(kernel) = &mut self.kernel else { return };
         kernel.publish(image);
         self.generation += 1;
+        self.fill = Fill::of(image);
         if self.left_out != image.left_out && !image.left_out.is_empty() {
             tracing::warn!(left_out = ?image.left_out, "no room in the kernel's maps; workers forward for these");
         }
@@ -200,22 +205,15 @@ impl Switch {
         bridge.is_some_and(|bridge| self.is_fast(&bridge.name))
     }
 
+    fn is_to_be_hooked(&self, attached: &Attached) -> bool {
+        let can_be = self.indexed.contains(&attached.ifindex()) && !attached.unhookable;
+        can_be && self.is_on_fast_bridge(attached)
+    }
+
     /// Gives the kernel the tables that workers are about to get.
     pub(super) fn publish_to_kernel(&mut self, snapshot: &Snapshot) {
         if self.fast.kernel.is_err() {
             return;
-        }
-        // Before the tables, which tell the next daemon that it was us.
-        let is_new = |attached: &Attached| {
-            let hooked = self.fast.hooks.contains_key(&attached.ifindex()) || attached.unhookable;
-            !hooked && self.is_on_fast_bridge(attached)
-        };
-        let new: Vec<u16> =
-            self.devices.iter().filter(|(_, attached)| is_new(attached)).map(|(number, _)| number).collect();
-        for number in new {
-            if let Some(attached) = self.devices.get_mut(number) {
-                attached.set_promiscuous();
-            }
         }
         let image = encode(&snapshot.tables, &self.facts());
         self.fast.publish(&image);
@@ -264,13 +262,12 @@ impl Switch {
         }
         let mut changes = Vec::new();
         for (number, attached) in self.devices.iter() {
-            let wanted = self.is_on_fast_bridge(attached)
-                && self.indexed.contains(&attached.ifindex())
-                && !attached.unhookable;
+            let wanted = self.is_to_be_hooked(attached);
             if wanted != self.fast.hooks.contains_key(&attached.ifindex()) || attached.receives == wanted {
                 changes.push((number, wanted));
             }
         }
+        let mut flags_changed = false;
         for (number, wanted) in changes {
             let Some(attached) = self.devices.get_mut(number) else { continue };
             let (name, ifindex) = (attached.name().to_owned(), attached.ifindex());
@@ -278,6 +275,9 @@ impl Switch {
             if wanted && !hooked {
                 // First the socket, then the program: a frame may be lost in between, but none is seen twice.
                 attached.set_receiving(false);
+                let flags = attached.flags();
+                attached.set_promiscuous();
+                flags_changed |= attached.flags() != flags;
                 let Ok(kernel) = &mut self.fast.kernel else { return };
                 match Hook::attach(kernel, &name, ifindex, attached.is_internal()) {
                     Ok(hook) => {
@@ -302,6 +302,10 @@ impl Switch {
                 attached.set_receiving(!hooked);
             }
         }
+        if flags_changed {
+            // The next daemon reads in the tables what it has to undo.
+            self.publish();
+        }
     }
 
     /// The first model is in force: what an earlier daemon has left beyond it goes.
@@ -310,16 +314,22 @@ impl Switch {
         self.bridges.release_reserved();
         self.ports.release_reserved();
         self.devices.release_reserved();
-        let Ok(kernel) = &mut self.fast.kernel else { return };
-        // Devices that are no ports any more.
         let in_use: BTreeSet<u32> = self.devices.iter().map(|(_, attached)| attached.ifindex()).collect();
+        let to_be_hooked = self.devices.iter().filter(|(_, attached)| self.is_to_be_hooked(attached));
+        let to_be_hooked: BTreeSet<u32> = to_be_hooked.map(|(_, attached)| attached.ifindex()).collect();
+        let Ok(kernel) = &mut self.fast.kernel else { return };
         let left = image.devices.iter().filter(|device| device.ifindex != 0);
-        for device in left.filter(|device| !in_use.contains(&device.ifindex)) {
-            let name = device.name.text();
-            tracing::info!(device = name, "taken out of the fast path: it is no port any more");
-            give_up(kernel, device);
+        for device in left.filter(|device| !to_be_hooked.contains(&device.ifindex)) {
+            let (name, internal) = (device.name.text(), device.flags & device_flags::INTERNAL != 0);
+            if !in_use.contains(&device.ifindex) {
+                tracing::info!(device = name, "taken out of the fast path: it is no port any more");
+                give_up(kernel, device);
+            } else if let Err(error) = hooks::detach_stale(kernel, &name, device.ifindex, internal) {
+                // Its bridge has left the fast path, and a worker is about to receive from it.
+                tracing::warn!(device = name, error = format!("{error:#}"), "the BPF program can't be detached");
+            }
         }
-        for ifindex in kernel.pins().links().into_iter().filter(|ifindex| !in_use.contains(ifindex)) {
+        for ifindex in kernel.pins().links().into_iter().filter(|ifindex| !to_be_hooked.contains(ifindex)) {
             let _vanished = std::fs::remove_file(kernel.pins().link(ifindex));
         }
         // FDBs of bridges that are gone, or have got a new one.

@@ -7,6 +7,7 @@ mod attached;
 mod commit;
 mod compile;
 pub mod fast;
+mod fast_status;
 mod links;
 mod roles;
 mod slab;

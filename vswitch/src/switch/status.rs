@@ -12,11 +12,12 @@ use forwarding::tables::TransmitPlan;
 use forwarding::wire::vlan::{TAG_LEN, pop_outer};
 
 use super::Switch;
+use crate::fastpath::layout::DeviceStats;
 use crate::metrics::samples::{self, Sample};
 use crate::random;
 use crate::transaction::reply::{
-    BondExplanation, BondStatus, DeviceCounters, FdbRow, FdbStats, FrameHash, MemberExplanation,
-    MemberStatus, TraceReply,
+    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash,
+    MemberExplanation, MemberStatus, TraceReply,
 };
 use crate::transaction::{DeviceFacts, LinkType, Runtime};
 
@@ -34,8 +35,20 @@ impl Moment<'_> {
     pub fn samples(&self) -> Vec<Sample> {
         let mut all = Vec::new();
         samples::build(&mut all);
-        for counters in self.counters() {
-            samples::device(&mut all, &counters);
+        let has_fast_path = self.switch.has_fast_path();
+        samples::fastpath(&mut all, has_fast_path);
+        let devices = self.device_counters();
+        for (counters, _) in &devices {
+            samples::device(&mut all, counters);
+        }
+        if has_fast_path {
+            for (counters, kernel) in &devices {
+                samples::fastpath_device(&mut all, &counters.device, kernel.rx_frames);
+            }
+            for (reason, frames) in self.switch.kernel_misses() {
+                samples::fastpath_misses(&mut all, reason, frames);
+            }
+            samples::count(&mut all, &samples::FASTPATH_QUEUE_DROPPED, [], self.switch.queue_dropped());
         }
         for (_, bond) in self.switch.bonds() {
             if let Some(status) = self.bond(bond.name()) {
@@ -44,12 +57,68 @@ impl Moment<'_> {
         }
         for (_, bridge) in self.switch.bridges.iter() {
             samples::fdb(&mut all, &bridge.name, &bridge.fdb.stats());
-            for count in bridge.vlan_counters.iter().flat_map(|counters| counters.read()) {
-                samples::vlan(&mut all, &bridge.name, count.vlan, count.frames, count.bytes);
-            }
+        }
+        for ((bridge, vlan), (frames, bytes)) in self.vlan_counts() {
+            samples::vlan(&mut all, bridge, vlan, frames, bytes);
         }
         let neighbours = self.switch.bridges.iter().map(|(_, bridge)| bridge.neighbours.len()).sum::<usize>();
         samples::level(&mut all, &samples::NEIGHBOURS, [], neighbours as f64);
+        all
+    }
+}
+
+impl Moment<'_> {
+    /// Counters of all devices, sorted by name: the workers' and the kernel's together, and the kernel's part.
+    fn device_counters(&self) -> Vec<(DeviceCounters, DeviceStats)> {
+        let mut all: Vec<_> = (self.switch.devices.iter())
+            .filter_map(|(number, attached)| {
+                let port = self.switch.ports.get(attached.port?.0)?;
+                let bridge = self.switch.bridges.get(port.bridge)?;
+                let values = attached.slot.counters.read();
+                let kernel = self.switch.kernel_stats(number);
+                let drops: BTreeMap<_, _> = values
+                    .drops
+                    .iter()
+                    .map(|(reason, frames)| (reason.label().to_owned(), *frames))
+                    .collect();
+                let counters = DeviceCounters {
+                    device: attached.name().to_owned(),
+                    port: port.name.clone(),
+                    bridge: bridge.name.clone(),
+                    rx_frames: values.rx_frames + kernel.rx_frames,
+                    rx_bytes: values.rx_bytes + kernel.rx_bytes,
+                    tx_frames: values.tx_frames + kernel.tx_frames,
+                    tx_bytes: values.tx_bytes + kernel.tx_bytes,
+                    drops,
+                };
+                Some((counters, kernel))
+            })
+            .collect();
+        all.sort_by(|(a, _), (b, _)| a.device.cmp(&b.device));
+        all
+    }
+
+    /// Frames and octets that came in, by name of the bridge and VLAN: the workers' and the kernel's together. Empty if
+    /// they are not to be counted.
+    fn vlan_counts(&self) -> BTreeMap<(&str, u16), (u64, u64)> {
+        let mut all = BTreeMap::new();
+        if !self.switch.count_vlans {
+            return all;
+        }
+        let mut add = |bridge, vlan, frames, bytes| {
+            let sum: &mut (u64, u64) = all.entry((bridge, vlan)).or_default();
+            *sum = (sum.0 + frames, sum.1 + bytes);
+        };
+        for (_, bridge) in self.switch.bridges.iter() {
+            for count in bridge.vlan_counters.iter().flat_map(|counters| counters.read()) {
+                add(bridge.name.as_str(), count.vlan, count.frames, count.bytes);
+            }
+        }
+        for ((bridge, vlan), (frames, bytes)) in self.switch.kernel_vlan_stats() {
+            if let Some(bridge) = self.switch.bridges.get(bridge) {
+                add(bridge.name.as_str(), vlan, frames, bytes);
+            }
+        }
         all
     }
 }
@@ -143,30 +212,7 @@ impl Runtime for Moment<'_> {
     }
 
     fn counters(&self) -> Vec<DeviceCounters> {
-        let mut all: Vec<_> = (self.switch.devices.iter())
-            .filter_map(|(_, attached)| {
-                let port = self.switch.ports.get(attached.port?.0)?;
-                let bridge = self.switch.bridges.get(port.bridge)?;
-                let values = attached.slot.counters.read();
-                let drops: BTreeMap<_, _> = values
-                    .drops
-                    .iter()
-                    .map(|(reason, frames)| (reason.label().to_owned(), *frames))
-                    .collect();
-                Some(DeviceCounters {
-                    device: attached.name().to_owned(),
-                    port: port.name.clone(),
-                    bridge: bridge.name.clone(),
-                    rx_frames: values.rx_frames,
-                    rx_bytes: values.rx_bytes,
-                    tx_frames: values.tx_frames,
-                    tx_bytes: values.tx_bytes,
-                    drops,
-                })
-            })
-            .collect();
-        all.sort_by(|a, b| a.device.cmp(&b.device));
-        all
+        self.device_counters().into_iter().map(|(counters, _)| counters).collect()
     }
 
     fn can_activate(&self, bond: &str, member: &str) -> Result<bool, String> {
@@ -269,6 +315,14 @@ impl Runtime for Moment<'_> {
             vlan: trace.vlan,
             steps: trace.steps.iter().map(|step| step.named(self.switch)).collect(),
         })
+    }
+
+    fn fastpath_problem(&self) -> Option<String> {
+        self.switch.fastpath_problem().map(str::to_owned)
+    }
+
+    fn fastpath(&self) -> FastPathStatus {
+        self.switch.fastpath_status()
     }
 
     fn version(&self) -> String {

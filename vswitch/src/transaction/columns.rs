@@ -31,6 +31,7 @@ pub(super) enum Column {
     // What is configured.
     Carrier,
     FailMode,
+    FastPath,
     MacTableSize,
     MacAgingTime,
     VlanMode,
@@ -73,6 +74,7 @@ impl Column {
             self,
             Self::Carrier
                 | Self::FailMode
+                | Self::FastPath
                 | Self::MacTableSize
                 | Self::MacAgingTime
                 | Self::VlanMode
@@ -111,6 +113,7 @@ const BRIDGE: Columns = &[
     ("datapath_type", Column::Fixed(&fixed::DATAPATH_TYPE)),
     ("external_ids", Column::ExternalIds),
     ("fail_mode", Column::FailMode),
+    ("fastpath", Column::FastPath),
     ("mac", Column::Mac),
     ("mac_aging_time", Column::MacAgingTime),
     ("mac_table_size", Column::MacTableSize),

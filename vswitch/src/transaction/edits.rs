@@ -78,7 +78,12 @@ impl Draft<'_> {
                     ));
                 }
             }
-            Column::Tag | Column::VlanMode | Column::Carrier | Column::FailMode | Column::Option(_) => {
+            Column::Tag
+            | Column::VlanMode
+            | Column::Carrier
+            | Column::FailMode
+            | Column::FastPath
+            | Column::Option(_) => {
                 let found = self.text_of(table, &record, &target);
                 if found.is_some_and(|found| values.iter().any(|value| words::text(value) == found)) {
                     self.change(table, &record, &[(target, column, "[]")])?;

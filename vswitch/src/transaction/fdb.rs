@@ -28,7 +28,7 @@ impl Draft<'_> {
         Ok(Reply::Text("table successfully flushed".to_owned()))
     }
 
-    fn check_running_bridge(&self, name: &str) -> Result<(), Problem> {
+    pub(super) fn check_running_bridge(&self, name: &str) -> Result<(), Problem> {
         if self.model.bridges.contains_key(name) {
             return Ok(());
         }

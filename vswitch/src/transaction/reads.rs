@@ -46,6 +46,15 @@ impl Draft<'_> {
         ShowInterface { name: name.to_owned(), error }
     }
 
+    pub(super) fn fastpath_show(&self, bridge: Option<&str>) -> Result<Reply, Problem> {
+        bridge.map(|name| self.check_running_bridge(name)).transpose()?;
+        let mut status = self.runtime.fastpath();
+        let wanted = |name: &str| bridge.is_none_or(|bridge| bridge == name);
+        status.bridges.retain(|of| wanted(&of.bridge));
+        status.devices.retain(|device| wanted(&device.bridge));
+        Ok(Reply::FastPath(status))
+    }
+
     pub(super) fn counters_show(&self, devices: &[String]) -> Result<Reply, Problem> {
         let all = self.runtime.counters();
         if let Some(unknown) = devices.iter().find(|name| all.iter().all(|c| c.device != **name)) {

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::mac_text;
 
+pub use self::fastpath::{FastPathBridge, FastPathDevice, FastPathProgram, FastPathStatus, FastPathTable};
+
+mod fastpath;
+
 /// The answer to one command. On the wire it is an object with one field, named after the kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +43,9 @@ pub enum Reply {
     FdbStats(Vec<FdbStats>),
     /// `trace`.
     Trace(TraceReply),
+    /// `fastpath/show`.
+    #[serde(rename = "fastpath")]
+    FastPath(FastPathStatus),
     /// `get`: a value each column; nothing for a key that is not there. Empty if there is no such record.
     Values(Vec<Option<Datum>>),
     /// `list` and `find`.

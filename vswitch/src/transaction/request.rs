@@ -402,6 +402,13 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         devices: Vec<String>,
     },
+    /// The kernel's fast path: whether it is in use, and what it does.
+    #[serde(rename = "fastpath/show")]
+    FastPathShow {
+        /// Bridges and devices of this one only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bridge: Option<String>,
+    },
     /// The daemon's version.
     #[serde(rename = "version")]
     Version {},

@@ -219,6 +219,7 @@ fn read_bridge(name: &str, bridge: &Bridge, column: Column) -> Datum {
     match column {
         Column::Carrier => Datum::option(bridge.carrier.clone().map(Datum::Text)),
         Column::FailMode => Datum::option(bridge.fail_mode.map(|mode| Datum::from(mode.name()))),
+        Column::FastPath => Datum::from(bridge.fastpath.name()),
         Column::Mac => Datum::Text(bridge.mac.to_string()),
         Column::MacAgingTime => Datum::Integer(bridge.mac_aging_time.into()),
         Column::MacTableSize => Datum::Integer(bridge.mac_table_size.into()),

@@ -2,7 +2,9 @@
 
 use forwarding::mac::MacAddr;
 
-use super::reply::{BondExplanation, BondStatus, DeviceCounters, FdbRow, FdbStats, FrameHash, TraceReply};
+use super::reply::{
+    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash, TraceReply,
+};
 
 /// A network device of the host, as far as it matters for taking it into the switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,12 @@ pub trait Runtime {
     /// # Errors
     /// The device is not in use.
     fn trace(&self, bridge: &str, device: &str, frame: &[u8]) -> Result<TraceReply, String>;
+
+    /// Why the daemon has no fast path in the kernel; `None` if it has one.
+    fn fastpath_problem(&self) -> Option<String>;
+
+    /// The fast path as it runs, with all bridges and devices.
+    fn fastpath(&self) -> FastPathStatus;
 
     /// The daemon's version.
     fn version(&self) -> String;

@@ -2,8 +2,9 @@
 
 use super::columns::{Column, Table, Target};
 use super::{Draft, Problem, Reply, Setting, words};
+use crate::cli::suggest::hint;
 use crate::model::{
-    Bridge, FailMode, Ids, Limits, Place, Vlan, VlanMode, VlanParts, check_id, out_of_range,
+    Bridge, FailMode, FastPathMode, Ids, Limits, Place, Vlan, VlanMode, VlanParts, check_id, out_of_range,
     settle_member_option, settle_options,
 };
 
@@ -93,6 +94,18 @@ impl Draft<'_> {
             Column::FailMode => {
                 let mode = value.0.map(read_fail_mode).transpose()?;
                 self.bridge_mut(record)?.fail_mode = mode;
+            }
+            Column::FastPath => {
+                let mode = value.0.map(read_fast_path).transpose()?.unwrap_or_default();
+                if mode == FastPathMode::On
+                    && let Some(problem) = self.runtime.fastpath_problem()
+                {
+                    return Err(format!(
+                        "bridge {record} can't have fastpath=on because this daemon has no fast path: {problem} \
+                         (fastpath=auto goes on without it)"
+                    ));
+                }
+                self.bridge_mut(record)?.fastpath = mode;
             }
             Column::MacTableSize => {
                 let size = value.number("mac-table-size", &Bridge::TABLE_SIZES)?;
@@ -290,6 +303,14 @@ pub(super) fn read_fail_mode(text: &str) -> Result<FailMode, Problem> {
         "secure" => Ok(FailMode::Secure),
         _ => Err("fail-mode must be \"standalone\" or \"secure\"".to_owned()),
     }
+}
+
+fn read_fast_path(text: &str) -> Result<FastPathMode, Problem> {
+    let text = words::text(text);
+    FastPathMode::from_name(&text).ok_or_else(|| {
+        let names = FastPathMode::ALL.map(FastPathMode::name);
+        format!("fastpath: \"{text}\" is none of {}{}", names.join(", "), hint(&text, names))
+    })
 }
 
 fn read_vlan_mode(text: &str) -> Result<VlanMode, Problem> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use forwarding::mac::MacAddr;
 
 use super::reply::{
-    BondExplanation, BondStatus, DeviceCounters, FdbRow, FdbStats, FrameHash, MemberExplanation,
-    MemberStatus, TraceReply,
+    BondExplanation, BondStatus, DeviceCounters, FastPathBridge, FastPathDevice, FastPathProgram,
+    FastPathStatus, FastPathTable, FdbRow, FdbStats, FrameHash, MemberExplanation, MemberStatus, TraceReply,
 };
 use super::*;
 use crate::cli::{self, Invocation};
@@ -28,6 +28,8 @@ pub(crate) struct FakeRuntime {
     pub(crate) fdb: BTreeMap<String, Vec<FdbRow>>,
     pub(crate) counters: Vec<DeviceCounters>,
     pub(crate) macs: u8,
+    /// Why there is no fast path.
+    pub(crate) fastpath_problem: Option<String>,
 }
 
 impl FakeRuntime {
@@ -49,7 +51,14 @@ impl FakeRuntime {
         devices.insert("wg0".into(), facts(Some("wireguard"), None, LinkType::Other));
         devices.insert("virbr0".into(), ethernet(Some("bridge"), None));
         devices.insert("vnet0".into(), ethernet(Some("tun"), Some("virbr0")));
-        Self { devices, bonds: BTreeMap::new(), fdb: BTreeMap::new(), counters: Vec::new(), macs: 0 }
+        Self {
+            devices,
+            bonds: BTreeMap::new(),
+            fdb: BTreeMap::new(),
+            counters: Vec::new(),
+            macs: 0,
+            fastpath_problem: None,
+        }
     }
 
     /// Takes over a new desired state, as the control loop would: every member is up, and the first is active.
@@ -164,6 +173,65 @@ impl Runtime for FakeRuntime {
             vlan: Some(10),
             steps: vec![format!("{} octets on {device} of {bridge}", frame.len()), "to e1".into()],
         })
+    }
+
+    fn fastpath_problem(&self) -> Option<String> {
+        self.fastpath_problem.clone()
+    }
+
+    fn fastpath(&self) -> FastPathStatus {
+        let active = self.fastpath_problem.is_none();
+        let bridge = |bridge: &str| FastPathBridge {
+            bridge: bridge.into(),
+            setting: "auto".into(),
+            active,
+            problem: (!active).then(|| "there is none".into()),
+            fdb_entries: 2,
+            fdb_capacity: 8192,
+        };
+        let device = |device: &str, bridge: &str, hook: Option<&str>| FastPathDevice {
+            device: device.into(),
+            bridge: bridge.into(),
+            hook: hook.map(str::to_owned),
+            ..FastPathDevice::default()
+        };
+        let status = FastPathStatus {
+            active,
+            problem: self.fastpath_problem.clone(),
+            kernel: "6.18.0".into(),
+            bridges: vec![bridge("br0"), bridge("br1")],
+            ..FastPathStatus::default()
+        };
+        if !active {
+            return status;
+        }
+        FastPathStatus {
+            hook: Some("tcx".into()),
+            pins: Some("/sys/fs/bpf/vswitch/run".into()),
+            program: Some(FastPathProgram {
+                name: "vsw_forward".into(),
+                id: 42,
+                instructions: Some(4321),
+                ..FastPathProgram::default()
+            }),
+            generation: 7,
+            tables: vec![FastPathTable { name: "devices".into(), used: 3, maximum: 4096 }],
+            misses: [("unknown_source".into(), 5), ("group_destination".into(), 9)].into(),
+            queue_dropped: 1,
+            devices: vec![
+                device("br0", "br0", Some("tcx egress")),
+                device("e1", "br1", None),
+                FastPathDevice {
+                    peer_redirect: true,
+                    rx_frames: 10,
+                    rx_bytes: 1000,
+                    tx_frames: 20,
+                    tx_bytes: 2000,
+                    ..device("tap0", "br0", Some("tcx ingress"))
+                },
+            ],
+            ..status
+        }
     }
 
     fn version(&self) -> String {

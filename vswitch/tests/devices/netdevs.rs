@@ -28,6 +28,31 @@ fn frames_cross_a_veth_whole_and_do_not_come_back_to_their_sender() {
 }
 
 #[test]
+fn a_port_stops_and_starts_receiving_and_sends_all_the_time() {
+    in_namespace(|| {
+        let (left, right) = pair();
+        let to_send = Device::netdev_to_send("left", left.ifindex()).unwrap();
+        drop(left);
+        let bytes = frame(1, 46);
+        for receives in [false, true, false, true, true, false] {
+            to_send.set_receiving(receives).unwrap();
+            send(&right, &[plain(&bytes)]);
+            // A veth hands frames over before the sending call returns, or soon after; a later one shows that it has.
+            send(&to_send, &[plain(&bytes)]);
+            assert_eq!(receive(&right, 1), [untagged(&bytes)]);
+            if receives {
+                assert_eq!(receive(&to_send, 1), [untagged(&bytes)]);
+            } else {
+                let witness = open("left");
+                send(&right, &[plain(&bytes)]);
+                receive(&witness, 1);
+                assert_eq!(waiting(&to_send), []);
+            }
+        }
+    });
+}
+
+#[test]
 fn long_bursts_keep_their_order() {
     in_namespace(|| {
         let (left, right) = pair();

@@ -7,7 +7,7 @@ use vswitch::device::{Device, DeviceError, RxBurst, TxBurst, TxFrame};
 use vswitch::netlink::link;
 
 use crate::namespace::{in_namespace, ip, until};
-use crate::traffic::{MAC, TAG, frame, open, pair, plain, receive, send, tcp};
+use crate::traffic::{MAC, TAG, frame, open, pair, plain, receive, send, tcp, waiting};
 
 /// Runs a test that needs /dev/net/tun.
 fn with_tap(test: impl FnOnce() + Send + 'static) {
@@ -101,5 +101,29 @@ fn the_hosts_view_of_a_taps_carrier_is_ours() {
             let link = link::get(tap.ifindex()).unwrap();
             assert_eq!((link.admin_up, link.carrier), (true, carrier));
         }
+    });
+}
+
+#[test]
+fn what_a_full_miss_queue_drops_is_counted() {
+    with_tap(|| {
+        let queue = Device::miss_queue(4).unwrap();
+        assert_eq!(link::tx_dropped(queue.ifindex()).unwrap(), 0);
+        let host = Device::netdev_to_send(queue.name(), queue.ifindex()).unwrap();
+        let bytes = frame(1, 46);
+        for sent in 1..=4_u64 {
+            send(&host, &[plain(&bytes); 4]);
+            // Nobody fetches them, so that at most as many as fit wait.
+            until("drops of all but those that wait", || {
+                (link::tx_dropped(queue.ifindex()).unwrap() >= (4 * sent).saturating_sub(5)).then_some(())
+            });
+        }
+        let dropped = link::tx_dropped(queue.ifindex()).unwrap();
+        let fetched = until("those that wait", || {
+            let waiting = waiting(&queue).len() as u64;
+            (waiting > 0).then_some(waiting)
+        });
+        assert_eq!(fetched + dropped, 16);
+        assert!(link::tx_dropped(u32::MAX >> 1).is_err());
     });
 }

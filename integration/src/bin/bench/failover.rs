@@ -9,6 +9,8 @@ use integration::switch::{Kind, Wiring};
 use integration::testing::reaches;
 use integration::topology::{REMOTE, Topology, Upstream, ipv4};
 
+mod loaded;
+
 use crate::present;
 use crate::table::{cell, median, print, worst};
 
@@ -20,18 +22,27 @@ pub(crate) struct Options {
     /// Milliseconds from one event to the next.
     #[arg(long, default_value_t = 500)]
     pause: u64,
+    /// Pull cables under a load of small frames instead, and compare the fast path with workers.
+    #[arg(long)]
+    fastpath: bool,
+    /// That load, in frames a second.
+    #[arg(long, default_value_t = 200_000)]
+    rate: u32,
 }
 
 const SPACING: Duration = Duration::from_millis(1);
 const SORTS: [&str; 3] = ["cable pulled", "cable back", "planned change"];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.fastpath {
+        return loaded::run(options.events, options.rate.into());
+    }
     let mut rows = vec![
         ["", "switch", "events", "median", "worst", "worst out", "worst in", "total"]
             .map(str::to_owned)
             .to_vec(),
     ];
-    for kind in present(&[Kind::Ovs, Kind::Vswitch]) {
+    for kind in present(&[Kind::Ovs, Kind::Workers, Kind::FastPath]) {
         eprintln!("{}", kind.name());
         let (windows, punctuality) = measure(kind, options).context(kind.name())?;
         rows.extend(SORTS.iter().map(|sort| summary(sort, kind, &windows)));

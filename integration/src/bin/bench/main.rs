@@ -5,6 +5,7 @@
 
 mod failover;
 mod restart;
+mod scale;
 mod table;
 mod throughput;
 
@@ -28,7 +29,9 @@ enum What {
     Throughput(throughput::Options),
     /// Datagrams lost when cables are pulled and plugged in again, and when traffic is moved by hand.
     Failover(failover::Options),
-    /// How long nothing is forwarded when the process is killed and started again at once.
+    /// Many addresses and ports against few, in the fast path; what a flush costs.
+    Scale(scale::Options),
+    /// What is lost when the process is killed, stays away for a while and comes back.
     Restart(restart::Options),
 }
 
@@ -50,6 +53,7 @@ fn run(what: &What) -> Result<()> {
     match what {
         What::Throughput(options) => throughput::run(options),
         What::Failover(options) => failover::run(options),
+        What::Scale(options) => scale::run(options),
         What::Restart(options) => restart::run(options),
     }
 }

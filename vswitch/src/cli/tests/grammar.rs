@@ -140,6 +140,8 @@ fn every_command_parses_with_its_least_arguments() {
         "trace a b ff ff",
         "counters/show",
         "counters/show a b",
+        "fastpath/show",
+        "fastpath/show a",
         "version",
     ] {
         assert_eq!(run(line).requests.len(), 1, "{line}");

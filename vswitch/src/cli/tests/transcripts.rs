@@ -225,6 +225,62 @@ e1 of bond0 on br0
 }
 
 #[test]
+fn the_fast_path() {
+    let mut switch = switch();
+    let head = "\
+fast path: in use
+kernel: 6.18.0
+hook: tcx
+pinned in: /sys/fs/bpf/vswitch/run
+program: vsw_forward, id 42, 4321 instructions
+run time: not measured; turn it on with sysctl kernel.bpf_stats_enabled=1
+tables: generation 7; devices 3/4096
+left out for lack of room: nothing
+left to the daemon: 14 frames
+  group_destination: 9
+  unknown_source: 5
+lost in full queues to the daemon: 1 frames
+";
+    let br0 = "
+---- br0 ----
+fastpath=auto, in use
+MAC addresses: 2/8192
+br0   hook: tcx egress
+      received: 0 frames, 0 bytes
+      sent: 0 frames, 0 bytes
+tap0  hook: tcx ingress, redirects to the veth's other end
+      received: 10 frames, 1000 bytes
+      sent: 20 frames, 2000 bytes
+";
+    let br1 = "
+---- br1 ----
+fastpath=auto, in use
+MAC addresses: 2/8192
+e1  hook: none, a worker receives
+    received: 0 frames, 0 bytes
+    sent: 0 frames, 0 bytes
+";
+    assert_eq!(switch.text("fastpath/show"), format!("{head}{br0}{br1}"));
+    assert_eq!(switch.text("fastpath/show br1"), format!("{head}{br1}"));
+    let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "fastpath/show br0")).unwrap();
+    assert_eq!(value["misses"]["unknown_source"], 5);
+    assert_eq!(value["devices"][1]["hook"], "tcx ingress");
+    assert_eq!(value["devices"].as_array().unwrap().len(), 2);
+    assert!(value["problem"].is_null());
+    assert_eq!(switch.error("fastpath/show nobr"), "no such bridge: nobr");
+    switch.runtime.fastpath_problem = Some("the kernel refuses the BPF program".into());
+    let expected = "\
+fast path: not in use: the kernel refuses the BPF program
+kernel: 6.18.0
+
+---- br0 ----
+fastpath=auto, not in use: there is none
+MAC addresses: 2/8192
+";
+    assert_eq!(switch.text("fastpath/show br0"), expected);
+}
+
+#[test]
 fn static_entries_have_no_age() {
     let mut switch = switch();
     switch.runtime.fdb.get_mut("br0").unwrap()[0].is_static = true;

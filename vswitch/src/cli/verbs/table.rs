@@ -464,6 +464,15 @@ pub(in crate::cli) const ALL: &[Verb] = &[
         build: |w| Ok(Request::CountersShow { devices: w.arguments.to_vec() }),
     },
     Verb {
+        name: "fastpath/show",
+        options: &[],
+        arguments: "[BRIDGE]",
+        least: 0,
+        most: 1,
+        summary: "tell whether the kernel forwards too, why not, and what it leaves to the daemon",
+        build: |w| Ok(Request::FastPathShow { bridge: w.first() }),
+    },
+    Verb {
         name: "version",
         options: &[],
         arguments: "",

@@ -79,6 +79,7 @@ fn replies_are_described() {
         Reply::Hash(FrameHash::default()),
         Reply::FdbStats(vec![]),
         Reply::Trace(TraceReply::default()),
+        Reply::FastPath(FastPathStatus::default()),
         Reply::Values(vec![None]),
         Reply::Rows(Rows::default()),
     ];
@@ -99,6 +100,11 @@ fn replies_are_described() {
     check("type FrameHash (", json(FrameHash::default()), true);
     check("type FdbStats (", json(FdbStats::default()), true);
     check("type Trace (", json(TraceReply::default()), true);
+    check("type FastPath (", json(FastPathStatus::default()), true);
+    check("type FastPathProgram (", json(FastPathProgram::default()), true);
+    check("type FastPathTable (", json(FastPathTable::default()), true);
+    check("type FastPathBridge (", json(FastPathBridge::default()), true);
+    check("type FastPathDevice (", json(FastPathDevice::default()), true);
     assert_eq!(fields("type Reply (").len(), kinds.len());
     kinds.into_iter().for_each(|kind| check("type Reply (", json(kind), false));
 }
@@ -112,7 +118,7 @@ fn requests_are_described() {
         -- fdb/flush a -- bond/show a -- bond/list -- bond/set-active-member a b -- counters/show a -- version \
         -- --proc bond/show -- trace a b ff -- fdb/add a b 1 c -- bond/explain a -- bond/hash a ff \
         -- --columns=x list a b -- find a b=c -- remove a b c d -- br-set-external-id a b c -- set-fail-mode a b \
-        -- --with-iface del-port a -- --fake-iface add-bond a b";
+        -- fastpath/show a -- --with-iface del-port a -- --fake-iface add-bond a b";
     let words: Vec<String> = lines.split_whitespace().map(str::to_owned).collect();
     let Ok(crate::cli::Invocation::Run(run)) = crate::cli::parse(&words) else { panic!("{lines}") };
     let mut used = std::collections::BTreeSet::new();

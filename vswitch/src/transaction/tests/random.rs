@@ -54,6 +54,8 @@ fn setting() -> impl Strategy<Value = Setting> {
         "external_ids:\u{7}=x",
         "external_ids=[]",
         "fail_mode=secure",
+        "fastpath=on",
+        "fastpath=off",
         "prio=7",
         "prio=[]",
     ];
@@ -70,6 +72,7 @@ fn column() -> impl Strategy<Value = String> {
         "name",
         "prio",
         "mode",
+        "fastpath",
         "statistics",
         "x",
         "",

@@ -1,7 +1,7 @@
 //! `set`, and the settings of `add-port` and `add-bond`.
 
 use super::*;
-use crate::model::Vlan;
+use crate::model::{FastPathMode, Vlan};
 
 fn switch() -> Switch {
     Switch::after(&["add-br br0", "add-bond br0 bond0 e1 e2", "add-port br0 tap0"])
@@ -33,6 +33,59 @@ fn bridge_settings_in_both_spellings() {
     switch.call("set bridge br0 carrier=[] other-config:mac-table-size=[] mac_aging_time=[]").unwrap();
     let bridge = &switch.model.bridges["br0"];
     assert_eq!((&bridge.carrier, bridge.mac_table_size, bridge.mac_aging_time), (&None, 8192, 300));
+}
+
+#[test]
+fn the_fast_path_of_a_bridge() {
+    let mut switch = switch();
+    assert_eq!(switch.text("get bridge br0 fastpath"), "auto\n");
+    switch.call("set bridge br0 fastpath=off").unwrap();
+    assert_eq!(switch.model.bridges["br0"].fastpath, FastPathMode::Off);
+    assert_eq!(switch.text("--columns=name,fastpath -f csv list bridge"), "name,fastpath\nbr0,off\n");
+    assert_eq!(switch.text("--bare --columns=name find bridge fastpath=off"), "br0\n");
+    assert_eq!(switch.text("find bridge fastpath=auto"), "");
+    assert!(switch.text("list bridge").contains("fastpath            : off\n"));
+    switch.call("clear bridge br0 fastpath").unwrap();
+    assert_eq!(switch.model.bridges["br0"].fastpath, FastPathMode::Auto);
+    switch.call("set br br0 FastPath=[on] -- set bridge br0 carrier=bond0").unwrap();
+    assert_eq!(switch.text("get bridge br0 fastpath"), "on\n");
+    switch.call("remove bridge br0 fastpath off").unwrap();
+    assert_eq!(switch.text("get bridge br0 fastpath"), "on\n");
+    switch.call("remove bridge br0 fastpath on").unwrap();
+    assert_eq!(switch.text("get bridge br0 fastpath"), "auto\n");
+    for (line, expected) in [
+        ("set bridge br0 fastpath=onn", "fastpath: \"onn\" is none of auto, on, off; did you mean \"on\"?"),
+        ("set bridge br0 fastpath=1", "fastpath: \"1\" is none of auto, on, off"),
+        (
+            "set bridge br0 fastpaht=on",
+            "Bridge does not contain a column whose name matches \"fastpaht\"; did you mean \"fastpath\"?",
+        ),
+        ("set port br0 fastpath=on", "Port does not contain a column whose name matches \"fastpath\""),
+        (
+            "add bridge br0 fastpath on",
+            "\"add\" works on sets and maps; use \"set Bridge br0 fastpath=VALUE\"",
+        ),
+    ] {
+        let error = switch.error(line);
+        assert!(error.starts_with(expected), "{line}: {error}");
+    }
+}
+
+#[test]
+fn without_a_fast_path_it_may_be_anything_but_on() {
+    let mut switch = switch();
+    switch.call("set bridge br0 fastpath=on").unwrap();
+    switch.runtime.fastpath_problem = Some("the BPF maps can't be made: Operation not permitted".into());
+    assert_eq!(
+        switch.error("set bridge br0 carrier=bond0 fastpath=on"),
+        "bridge br0 can't have fastpath=on because this daemon has no fast path: the BPF maps can't be made: Operation \
+         not permitted (fastpath=auto goes on without it)"
+    );
+    // What it has already is no obstacle to anything else.
+    switch.call("set bridge br0 mac-table-size=100").unwrap();
+    switch
+        .call("set bridge br0 fastpath=off -- set bridge br0 fastpath=auto -- clear bridge br0 fastpath")
+        .unwrap();
 }
 
 #[test]

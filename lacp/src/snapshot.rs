@@ -1,0 +1,128 @@
+//! Handing the state over to a successor, so that an orderly restart does not begin with DEFAULTED.
+
+use core::time::Duration;
+
+use crate::bond::Lacp;
+use crate::lacpdu::{Lacpdu, PortInfo};
+use crate::port::{AggregatorId, Heard, Port, PortId, Selected};
+use crate::selection::Reason;
+use crate::timer::Timer;
+use crate::{mux, receive};
+
+/// What a successor has to know of a bond. All times are relative to when it was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The active aggregator.
+    pub active: Option<AggregatorId>,
+    /// Its ports.
+    pub ports: Vec<PortSnapshot>,
+}
+
+/// What a successor has to know of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortSnapshot {
+    /// Which.
+    pub port: PortId,
+    /// Actor_Oper_*: what the partner was told.
+    pub actor: PortInfo,
+    /// Partner_Oper_*.
+    pub partner: PortInfo,
+    /// The Receive machine's state.
+    pub receive: receive::State,
+    /// What is left of `current_while_timer`.
+    pub current_while: Duration,
+    /// The Mux machine's state.
+    pub mux: mux::State,
+    /// Selected.
+    pub selected: Selected,
+    /// Its aggregator.
+    pub aggregator: AggregatorId,
+    /// The last LACPDU and its age.
+    pub heard: Option<(Lacpdu, Duration)>,
+}
+
+impl Lacp {
+    /// The state as of `now`.
+    pub fn snapshot(&self, now: Duration) -> Snapshot {
+        let port = |port: &Port| PortSnapshot {
+            port: port.id,
+            actor: port.actor_oper,
+            partner: port.partner_oper,
+            receive: port.receive.state,
+            current_while: port.receive.current_while_timer.left(now),
+            mux: port.mux.state,
+            selected: port.selected,
+            aggregator: port.aggregator,
+            heard: port.heard.map(|heard| (heard.lacpdu, heard.age(now))),
+        };
+        Snapshot { active: self.selection.active_id(), ports: self.ports.iter().map(port).collect() }
+    }
+
+    /// Takes over from a predecessor. To be called after all ports are added and their links told, and before anything
+    /// is sent. Returns the ports that go on where they were.
+    ///
+    /// `elapsed` is how long nobody listened: after an orderly stop the age of the snapshot, by a clock that both share;
+    /// after a crash, with a snapshot kept on disk at each change, the time since the predecessor was last alive.
+    ///
+    /// A port goes on if its link is up, it is to the partner what it was (system, key, priorities and number), and its
+    /// Receive machine was in CURRENT or DEFAULTED. Its Mux is where it was; its gates are wanted and not confirmed, as
+    /// after any change, and **nothing is sent on it until they are confirmed**: the first LACPDU of the successor says
+    /// what the last one of the predecessor said. The silence of the restart counts: `current_while_timer` goes on.
+    pub fn restore(&mut self, now: Duration, snapshot: &Snapshot, elapsed: Duration) -> Vec<PortId> {
+        let mut restored = Vec::new();
+        for saved in &snapshot.ports {
+            let Some(index) = self.index(saved.port) else { continue };
+            let port = &mut self.ports[index];
+            let lives = matches!(saved.receive, receive::State::Current | receive::State::Defaulted);
+            if lives
+                && port.port_enabled()
+                && port.lacp_enabled()
+                && same_actor(&saved.actor, &port.actor_oper)
+            {
+                resume(port, now, saved, elapsed);
+                self.aggregators = self.aggregators.max(saved.aggregator.0);
+                restored.push(saved.port);
+            }
+        }
+        if !restored.is_empty() {
+            let of_it = |port: &Port| Some(port.aggregator) == snapshot.active && restored.contains(&port.id);
+            if let Some(port) = self.ports.iter().find(|port| of_it(port)) {
+                self.selection.active = Some((port.aggregator, Reason::Stable));
+            }
+        }
+        self.settle(now);
+        restored
+    }
+}
+
+/// The partner knows the port as it is now, but for what the Receive and Mux machines say.
+fn same_actor(saved: &PortInfo, now: &PortInfo) -> bool {
+    !receive::differs(saved, now)
+}
+
+fn resume(port: &mut Port, now: Duration, saved: &PortSnapshot, elapsed: Duration) {
+    port.begin = false;
+    port.partner_oper = saved.partner;
+    port.aggregator = saved.aggregator;
+    port.selected = saved.selected;
+    port.receive.state = saved.receive;
+    port.receive.current_while_timer = Timer::default();
+    if saved.receive == receive::State::Current {
+        port.receive.current_while_timer.start(now, saved.current_while.saturating_sub(elapsed));
+    }
+    let volatile = [
+        crate::lacpdu::State::SYNCHRONIZATION,
+        crate::lacpdu::State::DEFAULTED,
+        crate::lacpdu::State::EXPIRED,
+    ];
+    for flag in volatile {
+        port.set_actor(flag, saved.actor.state.contains(flag));
+    }
+    port.mux.state = saved.mux;
+    if saved.mux == mux::State::Waiting {
+        port.mux.wait_while_timer.start(now, Duration::ZERO);
+    }
+    port.heard = saved.heard.map(|(lacpdu, age)| Heard::new(now, lacpdu, age.saturating_add(elapsed)));
+    port.held = port.unconfirmed().is_some();
+    port.ntt = true;
+}

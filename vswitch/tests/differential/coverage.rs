@@ -1,0 +1,92 @@
+//! What was seen: that frames were forwarded in all ways there are, and left to the daemon for all reasons.
+
+use std::collections::BTreeMap;
+
+use forwarding::flow_hash::HashPolicy;
+use forwarding::ids::PortId;
+use forwarding::tables::TransmitPlan;
+use forwarding::vlan::VlanPolicy;
+use vswitch::fastpath::layout::MISSES;
+
+use crate::rig::Ran;
+use crate::scene::Scene;
+use crate::traffic::Case;
+
+/// Reasons that no frame of this test can have: no tables are published meanwhile, no frame comes from an unknown
+/// device (that has a test of its own), and the kernel refuses nothing.
+const UNREACHABLE: [&str; 3] = ["tables_changed", "no_device", "error"];
+
+#[derive(Debug, Default)]
+pub(crate) struct Coverage {
+    pub(crate) cases: u64,
+    pub(crate) forwarded: u64,
+    seen: BTreeMap<String, u64>,
+}
+
+impl Coverage {
+    pub(crate) fn note(&mut self, scene: &Scene, case: &Case, ran: &Ran) {
+        self.cases += 1;
+        if !ran.is_forwarded() {
+            self.saw(&["left", MISSES[ran.miss].0]);
+            return;
+        }
+        self.forwarded += 1;
+        let (from, to) = (scene.port(case.port), scene.port(PortId(ran.port)));
+        self.saw(&["from", vlan_mode(&from.vlan)]);
+        self.saw(&["to", vlan_mode(&to.vlan)]);
+        self.saw(&["from", vlan_mode(&from.vlan), "to", vlan_mode(&to.vlan)]);
+        let plan = match &to.transmit {
+            TransmitPlan::Drop(_) => "drop",
+            TransmitPlan::One(_) => "one",
+            TransmitPlan::Buckets { hash, table } => {
+                let table = if table.len() == 256 { "256 buckets" } else { "modulo" };
+                self.saw(&["hash", hash.name(), table]);
+                "buckets"
+            }
+            TransmitPlan::RoundRobin { .. } => "round robin",
+            TransmitPlan::All { .. } => "all",
+        };
+        self.saw(&["plan", plan]);
+        let tags = if case.tag.is_none() { "untagged" } else { "tagged" };
+        self.saw(&[tags, if ran.tag.is_none() { "leaves untagged" } else { "leaves tagged" }]);
+    }
+
+    fn saw(&mut self, what: &[&str]) {
+        *self.seen.entry(what.join(" ")).or_default() += 1;
+    }
+
+    /// Everything there is was seen.
+    pub(crate) fn check(&self) {
+        for (what, count) in &self.seen {
+            println!("{count:8} {what}");
+        }
+        println!("{} of {} frames forwarded", self.forwarded, self.cases);
+        assert!(self.forwarded * 4 >= self.cases, "so few frames are forwarded that the test says little");
+        let mut expected: Vec<String> = Vec::new();
+        let reasons = MISSES.iter().map(|(label, _)| *label).filter(|label| !UNREACHABLE.contains(label));
+        expected.extend(reasons.map(|label| format!("left {label}")));
+        let modes = ["access", "trunk", "native-tagged", "native-untagged", "dot1q-tunnel"];
+        for from in modes {
+            expected.extend(modes.map(|to| format!("from {from} to {to}")));
+        }
+        expected.extend(["one", "buckets", "round robin", "all"].map(|plan| format!("plan {plan}")));
+        for policy in HashPolicy::ALL.into_iter().chain([HashPolicy::Offload]) {
+            expected.extend(["256 buckets", "modulo"].map(|table| format!("hash {} {table}", policy.name())));
+        }
+        for from in ["untagged", "tagged"] {
+            expected.extend(["untagged", "tagged"].map(|to| format!("{from} leaves {to}")));
+        }
+        let missing: Vec<_> = expected.iter().filter(|what| !self.seen.contains_key(*what)).collect();
+        assert!(missing.is_empty(), "never seen: {missing:?}");
+    }
+}
+
+fn vlan_mode(policy: &VlanPolicy) -> &'static str {
+    match policy {
+        VlanPolicy::Access(_) => "access",
+        VlanPolicy::Trunk(_) => "trunk",
+        VlanPolicy::NativeTagged { .. } => "native-tagged",
+        VlanPolicy::NativeUntagged { .. } => "native-untagged",
+        VlanPolicy::Dot1qTunnel { .. } => "dot1q-tunnel",
+    }
+}
