@@ -12,7 +12,7 @@ use crate::sys::{self, Tcx};
 /// Where daemons pin what outlives them, a directory each.
 const PINS: &str = "/sys/fs/bpf/vswitch";
 /// How the names of the TAPs begin by which workers get what the fast path leaves to them.
-const MISS_QUEUE: &str = "vsw-miss";
+pub const MISS_QUEUE: &str = "vsw-miss";
 /// The program's name in the kernel.
 const PROGRAM: &str = "vsw_forward";
 

@@ -14,8 +14,8 @@ use super::fast_status::Fill;
 use crate::datapath::{Mark, Snapshot};
 use crate::fastpath::cleanup::give_up;
 use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
-use crate::fastpath::hooks::Hook;
-use crate::fastpath::layout::{self, MAX_FDBS, Port as FlatPort, port_flags};
+use crate::fastpath::hooks::{self, Hook};
+use crate::fastpath::layout::{self, MAX_FDBS, Port as FlatPort, device_flags, port_flags};
 use crate::fastpath::{Image, Kernel, encode};
 use crate::model::FastPathMode;
 use crate::netlink::link::{self, Link};
@@ -205,6 +205,11 @@ impl Switch {
         bridge.is_some_and(|bridge| self.is_fast(&bridge.name))
     }
 
+    fn is_to_be_hooked(&self, attached: &Attached) -> bool {
+        let can_be = self.indexed.contains(&attached.ifindex()) && !attached.unhookable;
+        can_be && self.is_on_fast_bridge(attached)
+    }
+
     /// Gives the kernel the tables that workers are about to get.
     pub(super) fn publish_to_kernel(&mut self, snapshot: &Snapshot) {
         if self.fast.kernel.is_err() {
@@ -257,9 +262,7 @@ impl Switch {
         }
         let mut changes = Vec::new();
         for (number, attached) in self.devices.iter() {
-            let wanted = self.is_on_fast_bridge(attached)
-                && self.indexed.contains(&attached.ifindex())
-                && !attached.unhookable;
+            let wanted = self.is_to_be_hooked(attached);
             if wanted != self.fast.hooks.contains_key(&attached.ifindex()) || attached.receives == wanted {
                 changes.push((number, wanted));
             }
@@ -311,16 +314,22 @@ impl Switch {
         self.bridges.release_reserved();
         self.ports.release_reserved();
         self.devices.release_reserved();
-        let Ok(kernel) = &mut self.fast.kernel else { return };
-        // Devices that are no ports any more.
         let in_use: BTreeSet<u32> = self.devices.iter().map(|(_, attached)| attached.ifindex()).collect();
+        let to_be_hooked = self.devices.iter().filter(|(_, attached)| self.is_to_be_hooked(attached));
+        let to_be_hooked: BTreeSet<u32> = to_be_hooked.map(|(_, attached)| attached.ifindex()).collect();
+        let Ok(kernel) = &mut self.fast.kernel else { return };
         let left = image.devices.iter().filter(|device| device.ifindex != 0);
-        for device in left.filter(|device| !in_use.contains(&device.ifindex)) {
-            let name = device.name.text();
-            tracing::info!(device = name, "taken out of the fast path: it is no port any more");
-            give_up(kernel, device);
+        for device in left.filter(|device| !to_be_hooked.contains(&device.ifindex)) {
+            let (name, internal) = (device.name.text(), device.flags & device_flags::INTERNAL != 0);
+            if !in_use.contains(&device.ifindex) {
+                tracing::info!(device = name, "taken out of the fast path: it is no port any more");
+                give_up(kernel, device);
+            } else if let Err(error) = hooks::detach_stale(kernel, &name, device.ifindex, internal) {
+                // Its bridge has left the fast path, and a worker is about to receive from it.
+                tracing::warn!(device = name, error = format!("{error:#}"), "the BPF program can't be detached");
+            }
         }
-        for ifindex in kernel.pins().links().into_iter().filter(|ifindex| !in_use.contains(ifindex)) {
+        for ifindex in kernel.pins().links().into_iter().filter(|ifindex| !to_be_hooked.contains(ifindex)) {
             let _vanished = std::fs::remove_file(kernel.pins().link(ifindex));
         }
         // FDBs of bridges that are gone, or have got a new one.
