@@ -12,8 +12,8 @@ use integration::tcp::{Way, iperf3};
 use integration::testing::reaches;
 use integration::topology::{REMOTE, Topology, Upstream, ipv4, ipv6};
 
-use crate::present;
 use crate::table::{cell, median, print};
+use crate::{chosen, present};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -151,11 +151,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("SKIP iperf3 is not installed");
         return Ok(());
     }
-    let mut kinds = present(&Kind::ALL);
+    let mut kinds = chosen(present(&Kind::ALL), &options.switches);
     kinds.retain(|kind| {
-        if !options.switches.is_empty() && !options.switches.iter().any(|name| name == kind.name()) {
-            return false;
-        }
         // Whether Open vSwitch can use AF_XDP shows when it is tried.
         let trial =
             if *kind == Kind::OvsAfXdp { Lab::start(*kind, Wiring::default()).map(drop) } else { Ok(()) };
