@@ -195,16 +195,16 @@ fn table(kinds: &[Kind], mode: Mode, options: &Options) -> Result<()> {
         let (polling, quiet): (Vec<Kind>, Vec<Kind>) =
             kinds.iter().filter(|kind| taking_part(kind)).partition(|kind| **kind == Kind::OvsAfXdp);
         let mut labs = quiet.iter().map(|kind| start(*kind)).collect::<Result<Vec<_>>>()?;
-        for round in 0..options.rounds {
+        for round in 1..=options.rounds {
             let mut measure = |row: usize, lab: &Lab| -> Result<()> {
                 match lab.measure(measures[row], options.seconds) {
-                    Ok(value) => values[row][round][column(lab.kind)?] = Some(value),
+                    Ok(value) => values[row][round - 1][column(lab.kind)?] = Some(value),
                     Err(error) => println!("{}: {}: {error:#}", lab.kind.name(), measures[row].label()),
                 }
                 Ok(())
             };
             for row in &rows {
-                eprintln!("round {}: {}", round + 1, measures[*row].label());
+                eprintln!("round {round}: {}", measures[*row].label());
                 labs.iter().try_for_each(|lab| measure(*row, lab))?;
                 // Nobody is always the first.
                 labs.rotate_left(1);
@@ -212,7 +212,7 @@ fn table(kinds: &[Kind], mode: Mode, options: &Options) -> Result<()> {
             for kind in &polling {
                 let lab = start(*kind)?;
                 for row in &rows {
-                    eprintln!("round {}: {}", round + 1, measures[*row].label());
+                    eprintln!("round {round}: {}", measures[*row].label());
                     measure(*row, &lab)?;
                 }
             }
