@@ -14,7 +14,7 @@ use crate::sys::{self, PacketSocket};
 /// Frames a system call.
 const BURST: usize = 64;
 /// From one burst of a paced generator to the next.
-const TICK: Duration = Duration::from_micros(250);
+const TICK: Duration = Duration::from_micros(100);
 /// What a paced generator that was held up makes up for: less than the queue of a veth pair takes (1000 frames).
 const MOST_BEHIND: f64 = 256.0;
 

@@ -69,3 +69,9 @@ fn present(kinds: &[Kind]) -> Vec<Kind> {
     };
     kinds.iter().filter(able).copied().collect()
 }
+
+/// Those of `kinds` that are named; all if no name is given.
+fn chosen(kinds: Vec<Kind>, names: &[String]) -> Vec<Kind> {
+    let wanted = |kind: &Kind| names.is_empty() || names.iter().any(|name| name == kind.name());
+    kinds.into_iter().filter(wanted).collect()
+}

@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use integration::netns::format_mac;
 use integration::probe::Probe;
 use integration::switch::{Kind, Wiring};
 use integration::tcp::Stream;
 use integration::testing::reaches;
 use integration::topology::{REMOTE, Topology, Upstream, ipv4};
 
-use crate::present;
 use crate::table::{cell, median, print, worst};
+use crate::{chosen, present};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -21,6 +22,12 @@ pub(crate) struct Options {
     /// Seconds from its death to its new start.
     #[arg(long, default_value_t = 10)]
     pause: u64,
+    /// The stations never ask for each other's hardware address again, so that all there is to forward is known traffic.
+    #[arg(long)]
+    fixed_neighbours: bool,
+    /// Switches to measure, by their names in the table; all if not given. May be given several times.
+    #[arg(long = "switch")]
+    switches: Vec<String>,
 }
 
 /// How long is watched after the new start.
@@ -52,7 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "TCP while dead (%)",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for kind in present(&[Kind::Ovs, Kind::Workers, Kind::FastPath]) {
+    for kind in chosen(present(&[Kind::Ovs, Kind::Workers, Kind::FastPath]), &options.switches) {
         eprintln!("{}", kind.name());
         let costs = measure(kind, options).context(kind.name())?;
         let of = |value: fn(&Cost) -> f64| costs.iter().map(value).collect::<Vec<_>>();
@@ -80,21 +87,27 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn measure(kind: Kind, options: &Options) -> Result<Vec<Cost>> {
-    (0..options.events).map(|_| once(kind, Duration::from_secs(options.pause))).collect()
+    (0..options.events).map(|_| once(kind, options)).collect()
 }
 
-fn once(kind: Kind, pause: Duration) -> Result<Cost> {
+fn once(kind: Kind, options: &Options) -> Result<Cost> {
     let topology = Topology::new(1, 2, Upstream::LinuxBridge)?;
     let mut switch = kind.start(&topology, Wiring::default())?;
     let ends = ((topology.guest(1), ipv4(1)), (&topology.remote, ipv4(REMOTE)));
     ensure!(reaches(topology.guest(1), ipv4(REMOTE)), "forwards nothing");
+    if options.fixed_neighbours {
+        for ((near, _), (far, address)) in [ends, (ends.1, ends.0)] {
+            let mac = format_mac(far.mac("eth0")?);
+            near.ip(&format!("neighbour replace {address} lladdr {mac} dev eth0 nud permanent"))?;
+        }
+    }
     let stream = Stream::start(ends.0, ends.1, Some(PACE))?;
     let mut probe = Probe::start(&[ends], Duration::from_millis(1))?;
     std::thread::sleep(Duration::from_millis(500));
     probe.mark("dead");
     let (before, began) = (stream.received(), Instant::now());
     switch.crash()?;
-    std::thread::sleep(pause);
+    std::thread::sleep(Duration::from_secs(options.pause));
     let arrived = (stream.received() - before) as f64;
     let tcp = arrived / (began.elapsed().as_secs_f64() * f64::from(PACE));
     probe.mark("restart");

@@ -12,8 +12,8 @@ use integration::tcp::{Way, iperf3};
 use integration::testing::reaches;
 use integration::topology::{REMOTE, Topology, Upstream, ipv4, ipv6};
 
-use crate::present;
 use crate::table::{cell, median, print};
+use crate::{chosen, present};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -151,11 +151,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("SKIP iperf3 is not installed");
         return Ok(());
     }
-    let mut kinds = present(&Kind::ALL);
+    let mut kinds = chosen(present(&Kind::ALL), &options.switches);
     kinds.retain(|kind| {
-        if !options.switches.is_empty() && !options.switches.iter().any(|name| name == kind.name()) {
-            return false;
-        }
         // Whether Open vSwitch can use AF_XDP shows when it is tried.
         let trial =
             if *kind == Kind::OvsAfXdp { Lab::start(*kind, Wiring::default()).map(drop) } else { Ok(()) };
@@ -198,16 +195,16 @@ fn table(kinds: &[Kind], mode: Mode, options: &Options) -> Result<()> {
         let (polling, quiet): (Vec<Kind>, Vec<Kind>) =
             kinds.iter().filter(|kind| taking_part(kind)).partition(|kind| **kind == Kind::OvsAfXdp);
         let mut labs = quiet.iter().map(|kind| start(*kind)).collect::<Result<Vec<_>>>()?;
-        for round in 0..options.rounds {
+        for round in 1..=options.rounds {
             let mut measure = |row: usize, lab: &Lab| -> Result<()> {
                 match lab.measure(measures[row], options.seconds) {
-                    Ok(value) => values[row][round][column(lab.kind)?] = Some(value),
+                    Ok(value) => values[row][round - 1][column(lab.kind)?] = Some(value),
                     Err(error) => println!("{}: {}: {error:#}", lab.kind.name(), measures[row].label()),
                 }
                 Ok(())
             };
             for row in &rows {
-                eprintln!("round {}: {}", round + 1, measures[*row].label());
+                eprintln!("round {round}: {}", measures[*row].label());
                 labs.iter().try_for_each(|lab| measure(*row, lab))?;
                 // Nobody is always the first.
                 labs.rotate_left(1);
@@ -215,7 +212,7 @@ fn table(kinds: &[Kind], mode: Mode, options: &Options) -> Result<()> {
             for kind in &polling {
                 let lab = start(*kind)?;
                 for row in &rows {
-                    eprintln!("round {}: {}", round + 1, measures[*row].label());
+                    eprintln!("round {round}: {}", measures[*row].label());
                     measure(*row, &lab)?;
                 }
             }
