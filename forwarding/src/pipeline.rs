@@ -115,6 +115,13 @@ pub fn forward(
     Frame::arrive(tables, ingress, Silent)?.travel(now, egress)
 }
 
+/// What the control thread wants to see of a frame that another executor has forwarded, and that it has shown us for
+/// this. Nothing is learned or counted.
+pub fn snooped(tables: &Tables, ingress: &Ingress<'_>) -> Option<Punt> {
+    let frame = Frame::arrive(tables, ingress, Silent).ok()?;
+    frame.punt(frame.parsed.resolves_addresses()?)
+}
+
 /// Is told what happens on a frame's way.
 trait Observer {
     fn note(&self, step: impl FnOnce() -> Step);
@@ -313,10 +320,14 @@ impl<'a, O: Observer> Frame<'a, O> {
         if self.port.snoop && announcement {
             self.fdb.lock(self.placed.vlan, self.parsed.src, now);
         }
+        egress.punt = self.punt(announcement);
+    }
+
+    /// Whether the control thread wants to see ARP or neighbour discovery from here.
+    fn punt(&self, announcement: bool) -> Option<Punt> {
         let wanted = self.port.snoop || announcement;
-        if wanted && self.parsed.inner_tags == 0 && self.placed.inner.is_none() {
-            egress.punt = Some(Punt { port: self.port_id, vlan: self.placed.vlan });
-        }
+        let is_ours = self.parsed.inner_tags == 0 && self.placed.inner.is_none();
+        (wanted && is_ours).then_some(Punt { port: self.port_id, vlan: self.placed.vlan })
     }
 
     /// To each other port of the VLAN.

@@ -63,6 +63,7 @@ struct frame {
 	__u16 copies; // beyond 1: how many
 	__u8 protocol;
 	bool resolves; // ARP, RARP or neighbour discovery
+	bool snooped;  // and the daemon wants to see it
 };
 
 static __always_inline void count_miss(__u32 reason)
@@ -192,7 +193,7 @@ __noinline int vsw_parse(struct __sk_buff *skb, struct frame *frame)
 		return VSW_MISS_GROUP;
 	if (frame->src >> 56 & 1 || !frame->src)
 		return VSW_MISS_MALFORMED;
-	return frame->resolves ? VSW_MISS_RESOLUTION : VSW_MISS_COUNT;
+	return VSW_MISS_COUNT;
 }
 
 // Into which VLAN the port takes the frame.
@@ -206,7 +207,12 @@ __noinline int vsw_place(__u32 copy, struct frame *frame)
 	if (!port || !port->used || port->flags & VSW_PORT_NO_ROOM)
 		return VSW_MISS_NO_ROOM;
 	frame->bridge = port->bridge;
-	return vlan_place(copy, port, frame->tag, &frame->placed) ? VSW_MISS_COUNT : VSW_MISS_VLAN;
+	if (!vlan_place(copy, port, frame->tag, &frame->placed))
+		return VSW_MISS_VLAN;
+	// What a customer's tag encloses is the customer's.
+	frame->snooped = frame->resolves && port->flags & VSW_PORT_SNOOP && frame->l3 == ETH_HEADER &&
+			 !frame->placed.inner.tpid;
+	return VSW_MISS_COUNT;
 }
 
 // Whether its source is known to be where it came in, and behind which port its destination is.
@@ -420,6 +426,16 @@ __noinline int vsw_note(__u32 copy, struct frame *frame, __u32 bytes)
 	return 0;
 }
 
+// Shows the daemon a frame that is forwarded here: a copy as it came, marked as one to look at only by a customer's tag in the
+// place of a service tag. Without a daemon, or without room for the copy, the frame is forwarded all the same.
+__noinline int vsw_tell(struct __sk_buff *skb, __u32 ifindex, __u32 tci)
+{
+	if (!ifindex || bpf_skb_vlan_push(skb, bpf_htons(TPID_8021Q), tci))
+		return 0;
+	bpf_clone_redirect(skb, ifindex, 0);
+	return bpf_skb_vlan_pop(skb);
+}
+
 // Puts the tags on with which it leaves.
 static __always_inline int retag(struct __sk_buff *skb, const struct frame *frame)
 {
@@ -454,6 +470,7 @@ static __always_inline void show(struct __sk_buff *skb, const struct frame *fram
 	skb->cb[1] = (__u32)frame->to << 16 | frame->placed.vlan;
 	skb->cb[2] = skb->vlan_present ? (__u32)bpf_ntohs(skb->vlan_proto) << 16 | skb->vlan_tci : 0;
 	skb->cb[3] = frame->hash;
+	skb->cb[4] = frame->snooped;
 }
 
 // Hands the frame to the daemon, marked with the device it came from.
@@ -526,7 +543,7 @@ int vsw_forward(struct __sk_buff *skb)
 	bytes = skb->len;
 	vsw_note(copy, &frame, bytes);
 	count_rx(number, bytes);
-	if (retag(skb, &frame)) {
+	if ((frame.snooped && vsw_tell(skb, device->punt_ifindex, device->punt_tci)) || retag(skb, &frame)) {
 		count_miss(VSW_MISS_ERROR);
 		return TC_ACT_SHOT;
 	}

@@ -87,6 +87,9 @@ enum vsw_port_flags {
 	// Frames to a member's own address may be a guest's: look into the map of guests. Not used yet.
 	VSW_PORT_TRANSLATE = 2,
 	VSW_PORT_BOND = 4,
+	// The daemon wants to see ARP, RARP and neighbour discovery that this port brings in: it gets copies of what is
+	// forwarded here.
+	VSW_PORT_SNOOP = 8,
 };
 
 struct vsw_port {
@@ -166,7 +169,6 @@ struct vsw_vlan_stats {
 // Why a frame is left to the daemon.
 enum vsw_miss {
 	VSW_MISS_GROUP,        // to a group address
-	VSW_MISS_RESOLUTION,   // ARP, RARP or neighbour discovery
 	VSW_MISS_SOURCE,       // source not known at this port
 	VSW_MISS_DESTINATION,  // destination not known
 	VSW_MISS_ADMISSION,    // a member that may not receive, or not everything

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use forwarding::ids::PortId;
-use forwarding::pipeline::{Egress, Moved};
+use forwarding::pipeline::{Egress, Moved, Punt};
 use mio::Waker;
 
 /// Octets of a punted frame that are handed over: more than ARP or neighbour discovery fills.
@@ -71,12 +71,17 @@ impl Sender {
     #[inline]
     pub fn notify(&mut self, egress: &Egress, bytes: &[u8]) {
         if let Some(punt) = egress.punt {
-            let bytes = Bytes::copy_from_slice(&bytes[..bytes.len().min(MAX_OCTETS)]);
-            self.send(Notice::Frame { port: punt.port, vlan: punt.vlan, bytes });
+            self.show(punt, bytes);
         }
         if let Some(moved) = egress.moved {
             self.send(Notice::Moved(moved));
         }
+    }
+
+    /// Sends a frame that the control thread wants to see. Never waits.
+    pub fn show(&mut self, punt: Punt, bytes: &[u8]) {
+        let bytes = Bytes::copy_from_slice(&bytes[..bytes.len().min(MAX_OCTETS)]);
+        self.send(Notice::Frame { port: punt.port, vlan: punt.vlan, bytes });
     }
 
     /// Sends one notice, or counts it as dropped if the channel is full. The receiver is woken by [`Self::flush`].

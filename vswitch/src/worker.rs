@@ -14,7 +14,7 @@ use forwarding::fdb::Tick;
 use forwarding::ids::{DeviceId, MAX_DEVICES};
 use forwarding::pipeline::{self, Egress, Ingress, Output};
 use forwarding::tables::Tables;
-use forwarding::vlan::{TPID_8021AD, VlanTag};
+use forwarding::vlan::{TPID_8021AD, TPID_8021Q, VlanTag};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
@@ -229,7 +229,12 @@ impl Worker {
         let snapshot = self.snapshot.load();
         let mut tally: Option<Tally<'_>> = None;
         for index in 0..received {
-            // What is not marked comes from the host's stack, which may say something on any interface.
+            // A customer's tag marks what is forwarded already. What is not marked comes from the host's stack, which may
+            // say something on any interface.
+            if let Some(mark) = self.desk.rx.take_mark(index, TPID_8021Q).map(Mark) {
+                self.desk.look_at(snapshot, index, mark);
+                continue;
+            }
             let Some(mark) = self.desk.rx.take_mark(index, TPID_8021AD).map(Mark) else { continue };
             let Some(slot) = snapshot.marked(mark) else { continue };
             if tally.as_ref().is_none_or(|tally| tally.device != mark.device()) {
@@ -280,6 +285,19 @@ impl Desk {
                 }
             }
             Err(reason) => tally.drop(reason),
+        }
+    }
+
+    /// Tells the control thread of a frame that the kernel's executor forwards, if it wants to know.
+    fn look_at(&mut self, snapshot: &Snapshot, index: usize, mark: Mark) {
+        let Ok(frame) = self.rx.frame(index) else { return };
+        if snapshot.marked(mark).is_none() {
+            return;
+        }
+        let (device, bytes, tag) = (mark.device(), frame.bytes, frame.tag);
+        let ingress = Ingress { device, bytes, tag, header: frame.header };
+        if let Some(punt) = pipeline::snooped(&snapshot.tables, &ingress) {
+            self.notices.show(punt, bytes);
         }
     }
 

@@ -96,7 +96,7 @@ pub fn encode(tables: &Tables, facts: &Facts) -> Image {
                 fdb: fdb?,
                 ageing: config.ageing,
                 used: 1,
-                flags: if bridge.vlan_counters.is_some() { bridge_flags::COUNT_VLANS } else { 0 },
+                flags: flag(bridge.vlan_counters.is_some(), bridge_flags::COUNT_VLANS),
                 seed: config.seed,
                 name: Name::new(&facts.name),
                 capacity: config.capacity as u32,
@@ -141,6 +141,10 @@ pub fn encode(tables: &Tables, facts: &Facts) -> Image {
     image
 }
 
+fn flag(set: bool, flag: u8) -> u8 {
+    if set { flag } else { 0 }
+}
+
 /// Enters a device into the table from interface index to device; false: its bucket is full.
 fn index(buckets: &mut [IndexBucket], ifindex: u32, device: usize) -> bool {
     let bucket = &mut buckets[ifindex as usize % INDEX_BUCKETS];
@@ -160,7 +164,7 @@ fn encode_port(
     let mut flat = Port {
         bridge: port.bridge.0,
         used: 1,
-        flags: if facts.is_bond { port_flags::BOND } else { 0 },
+        flags: flag(facts.is_bond, port_flags::BOND) | flag(port.snoop, port_flags::SNOOP),
         trunks: layout::EVERY_VLAN,
         cvlans: layout::EVERY_VLAN,
         name: Name::new(&facts.name),

@@ -47,6 +47,8 @@ pub mod port_flags {
     pub const NO_ROOM: u8 = 1;
     /// A bond.
     pub const BOND: u8 = 4;
+    /// The daemon gets copies of ARP and neighbour discovery that it brings in.
+    pub const SNOOP: u8 = 8;
 }
 
 /// Flags of a [`Bridge`].
@@ -251,9 +253,8 @@ pub struct VlanStats {
 }
 
 /// Why a frame is left to the daemon, in the order of the program's numbers: label, and meaning.
-pub const MISSES: [(&str, &str); 14] = [
+pub const MISSES: [(&str, &str); 13] = [
     ("group_destination", "to a group address"),
-    ("address_resolution", "ARP, RARP or IPv6 neighbour discovery"),
     ("unknown_source", "source not known at this port, or expired"),
     ("unknown_destination", "destination not known, or expired"),
     ("admission", "came in by a member that may not receive, or not everything"),

@@ -7,7 +7,7 @@ use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Entry, Fdb, FdbStats, Tick};
 use forwarding::flow_hash;
 use forwarding::ids::{DeviceId, PortId};
-use forwarding::pipeline::{Egress, Ingress, Output, forward};
+use forwarding::pipeline::{Egress, Ingress, Output, forward, snooped};
 use forwarding::tables::{Admission, TransmitPlan};
 use forwarding::wire::virtio::VirtioNetHeader;
 use forwarding::wire::vlan::is_tpid;
@@ -94,8 +94,7 @@ fn is_igmp(case: &Case) -> bool {
 }
 
 /// Whether the program must forward the frame. Not its business, though the pipeline forwards them, are: frames to be
-/// flooded; of an unknown source; ARP, RARP and neighbour discovery, and what looks like it; frames of a member in its
-/// grace; IGMP that leaves by a balance-rr, with tags too; frames of which a copy doesn't leave; and what the maps had no
+/// flooded; of an unknown source; frames of a member in its grace; IGMP that leaves by a balance-rr, with tags too; frames of which a copy doesn't leave; and what the maps had no
 /// room for.
 fn is_fast(scene: &Scene, case: &Case, expected: &Expected) -> bool {
     let admission = scene.tables.device(case.device).map(|device| device.admission);
@@ -103,7 +102,6 @@ fn is_fast(scene: &Scene, case: &Case, expected: &Expected) -> bool {
     let by_turns = matches!(scene.port(to).transmit, TransmitPlan::RoundRobin { .. });
     expected.result.is_ok()
         && expected.source_is_known
-        && !is_resolution(case)
         && matches!(admission, Some(Admission::All | Admission::AllButReflected))
         && !(by_turns && is_igmp(case))
         && expected.egress.dropped.is_empty()
@@ -121,7 +119,6 @@ fn is_true(reason: &str, scene: &Scene, case: &Case, expected: &Expected) -> boo
     let transmit = expected.to.and_then(|to| scene.tables.port(to)).map(|port| &port.transmit);
     match reason {
         "group_destination" => case.dst.is_multicast(),
-        "address_resolution" => is_resolution(case),
         "unknown_source" => !expected.source_is_known,
         "unknown_destination" => expected.to.is_none(),
         "admission" => {
@@ -195,7 +192,14 @@ fn left_alone(scene: &Scene, case: &Case, ran: &Ran) -> anyhow::Result<()> {
 fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -> anyhow::Result<()> {
     let egress = &expected.egress;
     ensure!(ran.action == REDIRECT, "verdict {} for a frame forwarded", ran.action);
-    ensure!((egress.punt, egress.moved) == (None, None), "the pipeline has news: {egress:?}");
+    ensure!(egress.moved.is_none(), "the pipeline has news: {egress:?}");
+    // The daemon gets a copy of what it wants to see, and of what looks like it.
+    ensure!(ran.snooped || egress.punt.is_none(), "the daemon sees nothing of it: {egress:?}");
+    let may_be_wanted = is_resolution(case) && scene.port(case.port).snoop;
+    ensure!(!ran.snooped || may_be_wanted, "the daemon sees what it has not asked for");
+    let (device, bytes, tag) = (case.device, &case.bytes[..], case.tag);
+    let ingress = Ingress { device, bytes, tag, header: VirtioNetHeader::default() };
+    ensure!(snooped(&scene.tables, &ingress) == egress.punt, "a worker makes something else of the copy");
     let events = FdbStats { entries: 0, statics: 0, capacity: 0, ..expected.reference.stats() };
     ensure!(events == FdbStats::default(), "the pipeline learned: {events:?}");
     ensure!(Some(ran.vlan) == egress.vlan, "VLAN {}, not {:?}", ran.vlan, egress.vlan);

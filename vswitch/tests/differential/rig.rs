@@ -47,6 +47,8 @@ pub(crate) struct Ran {
     /// The tag beside the octets when the decision was made.
     pub(crate) tag: Option<VlanTag>,
     pub(crate) hash: u32,
+    /// The daemon gets a copy to look at.
+    pub(crate) snooped: bool,
     /// The octets afterwards.
     pub(crate) bytes: Vec<u8>,
 }
@@ -143,6 +145,7 @@ impl Rig {
             vlan: word(1) as u16,
             tag: (tag.tpid != 0).then_some(tag),
             hash: word(3),
+            snooped: word(4) != 0,
             bytes,
         })
     }
