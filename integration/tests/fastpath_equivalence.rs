@@ -180,13 +180,15 @@ fn flow(random: &mut Random) -> (String, Vec<u8>) {
         _ => random.below(300),
     };
     let body = random.octets(length);
-    let mut end = |net: u8| (Ipv4Addr::new(10, net, random.any() as u8, random.any() as u8), random.any() as u16);
+    let mut end =
+        |net: u8| (Ipv4Addr::new(10, net, random.any() as u8, random.any() as u8), random.any() as u16);
     let (source, target) = (end(8), end(9));
     let mut packet = wire::udp(to, from, source, target, &body)[14..].to_vec();
     let (ethertype, packet) = match random.below(10) {
         0 => (0x0806, wire::arp_request((from, source.0), target.0)[14..42].to_vec()),
         1 => {
-            let mut packet = wire::unsolicited_na(from, "fd00::8".parse().unwrap_or(std::net::Ipv6Addr::LOCALHOST));
+            let mut packet =
+                wire::unsolicited_na(from, "fd00::8".parse().unwrap_or(std::net::Ipv6Addr::LOCALHOST));
             // Any ICMPv6 message; some of them are neighbour discovery.
             packet[54] = *random.pick(&[128, 133, 135, 136]);
             (0x86dd, packet[14..].to_vec())
@@ -227,7 +229,9 @@ fn the_same_comes_out_with_the_fast_path_and_without() -> Result<()> {
         let seen = lab.run(&frames)?;
         let out: usize = seen.values().map(Vec::len).sum();
         let left = left_to_workers(&lab.host)? - before;
-        println!("fastpath={fastpath}: {count} frames in, {out} out, {left} left to the workers by the kernel");
+        println!(
+            "fastpath={fastpath}: {count} frames in, {out} out, {left} left to the workers by the kernel"
+        );
         ensure!(fastpath == "off" || (left as usize) < count * 4 / 5, "the kernel forwards next to nothing");
         results.push(seen);
     }
@@ -260,7 +264,8 @@ fn the_same_comes_out_with_the_fast_path_and_without() -> Result<()> {
             let (from, frame) = frames.get(*number as usize).context("no such number")?;
             let show = |seen: Option<&Vec<Seen>>| -> Vec<String> {
                 let all = seen.into_iter().flatten();
-                all.map(|(tag, bytes)| format!("{tag:x?} {}", wire::hex(&bytes[..bytes.len().min(60)]))).collect()
+                all.map(|(tag, bytes)| format!("{tag:x?} {}", wire::hex(&bytes[..bytes.len().min(60)])))
+                    .collect()
             };
             ensure!(
                 a == b && a.is_none_or(|copies| copies.len() == 1),

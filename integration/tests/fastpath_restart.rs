@@ -293,12 +293,15 @@ fn without_the_fast_path_the_workers_take_over_what_a_crash_left() -> Result<()>
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
     let (topology, mut switch) = lab(2, 2, Wiring::default())?;
     let pairs = pairs(&topology)?;
+    let probe = Probe::start(&pairs, MS)?;
     switch.kill()?;
     switch.set("VSWITCH_FASTPATH", "off");
     switch.launch()?;
     ensure!(switch.pins().is_empty(), "still pinned: {:?}", switch.pins());
     let attached = hooked(&topology.host)?;
     ensure!(attached.is_empty(), "still attached to {attached:?}");
+    let report = probe.finish()?;
+    ensure!(report.duplicates() == 0, "{report:?}");
     for (a, b) in &pairs {
         ensure!(reaches(a.0, b.1) && reaches(b.0, a.1), "no way between {} and {}", a.1, b.1);
     }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::{BOND, BRIDGE, Mode, Switch, Wiring};
+use crate::fastpath;
 use crate::netns::Namespace;
 use crate::process::{self, Daemon, Finished, eventually};
 use crate::topology::Topology;

@@ -326,7 +326,11 @@ impl Switch {
                 give_up(kernel, device);
             } else if let Err(error) = hooks::detach_stale(kernel, &name, device.ifindex, internal) {
                 // Its bridge has left the fast path, and a worker is about to receive from it.
-                tracing::warn!(device = name, error = format!("{error:#}"), "the BPF program can't be detached");
+                tracing::warn!(
+                    device = name,
+                    error = format!("{error:#}"),
+                    "the BPF program can't be detached"
+                );
             }
         }
         for ifindex in kernel.pins().links().into_iter().filter(|ifindex| !to_be_hooked.contains(ifindex)) {
