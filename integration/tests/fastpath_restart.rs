@@ -18,8 +18,10 @@ use integration::topology::{REMOTE, Topology, Upstream, ipv4, ipv6};
 const DEADLINE: Duration = Duration::from_secs(5);
 const MS: Duration = Duration::from_millis(1);
 const SETTLE: Duration = Duration::from_millis(500);
-/// Most datagrams of the twelve flows that may be lost when a bridge gets onto the fast path or leaves it.
-const CHANGE_LIMIT: u64 = 12 * 10;
+/// Most datagrams of the twelve flows that may be lost when a bridge leaves the fast path.
+const LEAVING_LIMIT: u64 = 12 * 10;
+/// And when it gets onto it: closing a packet socket's ear takes the kernel some 10 ms for each device.
+const JOINING_LIMIT: u64 = 12 * 100;
 const TCP_RATE: u32 = 20_000_000;
 
 /// How long the daemon is dead.
@@ -337,7 +339,7 @@ fn a_bridge_that_was_taken_off_the_fast_path_while_the_daemon_was_dead() -> Resu
     let report = probe.finish()?;
     for window in &report.windows {
         println!("{}: {} lost", window.label, window.total());
-        ensure!(window.total() <= CHANGE_LIMIT, "{window:?} in {report:?}");
+        ensure!(window.total() <= LEAVING_LIMIT, "{window:?} in {report:?}");
     }
     ensure!(report.duplicates() == 0, "{report:?}");
     ensure!(switch.terminate()?.success() && switch.pins().is_empty());
@@ -359,7 +361,8 @@ fn a_bridge_may_leave_the_fast_path_and_come_back_under_traffic() -> Result<()> 
     let report = probe.finish()?;
     for window in &report.windows {
         println!("fastpath={}: {} lost", window.label, window.total());
-        ensure!(window.total() <= CHANGE_LIMIT, "{window:?} in {report:?}");
+        let limit = if window.label == "off" { LEAVING_LIMIT } else { JOINING_LIMIT };
+        ensure!(window.total() <= limit, "{window:?} in {report:?}");
     }
     ensure!(report.duplicates() == 0, "{report:?}");
     Ok(())
