@@ -26,6 +26,8 @@ pub struct DeviceFacts {
     pub punt_ifindex: u32,
     /// How they are marked.
     pub punt_tci: u16,
+    /// Workers receive from it: the program is to drop its frames for as long as it is still attached.
+    pub for_workers: bool,
     /// Address of a veth's other end in another network namespace, as a number; 0: none.
     pub peer_mac: u64,
 }
@@ -109,7 +111,7 @@ pub fn encode(tables: &Tables, facts: &Facts) -> Image {
     for (number, device) in tables.devices.iter().enumerate().take(MAX_DEVICES) {
         let facts = facts.devices.get(number).and_then(Option::as_ref);
         let encoded = device.as_ref().zip(facts).map(|(device, facts)| {
-            if !index(&mut image.index, facts.ifindex, number) {
+            if !facts.for_workers && !index(&mut image.index, facts.ifindex, number) {
                 image.left_out.push(facts.name.clone());
             }
             Device {

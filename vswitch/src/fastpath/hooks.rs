@@ -11,6 +11,7 @@ use aya::programs::tc::{
 use aya::programs::{Link as _, LinkOrder, TcAttachType};
 
 use super::kernel::Kernel;
+use super::unpin::unpin;
 
 /// Priority and handle of our filter at a clsact qdisc: the first of all, so that nothing is done to frames before.
 const PRIORITY: u16 = 1;
@@ -78,12 +79,7 @@ fn is_there(ifindex: u32) -> bool {
 
 fn remove_pin(kernel: &Kernel, ifindex: u32) -> anyhow::Result<()> {
     let path = kernel.pins().link(ifindex);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("{} can't be removed", path.display()))
-        }
-        _ => Ok(()),
-    }
+    unpin(&path).with_context(|| format!("{} can't be removed", path.display()))
 }
 
 fn attach_tcx(kernel: &mut Kernel, name: &str, ifindex: u32, side: TcAttachType) -> anyhow::Result<FdLink> {

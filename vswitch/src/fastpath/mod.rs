@@ -10,6 +10,7 @@
 //! - `pins`: where things outlive the daemon
 //! - `kernel`: the program and its maps
 //! - `hooks`: where it is attached
+//! - `unpin`: detaching a pinned link at once
 //! - `cleanup`: what a daemon that is gone has left
 
 pub mod cleanup;
@@ -19,6 +20,7 @@ pub mod kernel;
 pub mod layout;
 pub mod pins;
 mod shared;
+mod unpin;
 
 pub use encode::{Facts, Image, encode};
 pub use kernel::{Kernel, LoadOptions};

@@ -232,6 +232,7 @@ impl Switch {
             flags: attached.flags(),
             punt_ifindex: self.fast.queues.get(attached.slot.worker).copied().unwrap_or(0),
             punt_tci: Mark::new(DeviceId(number as u16), attached.slot.incarnation).0,
+            for_workers: !self.is_on_fast_bridge(attached),
             peer_mac: attached.peer.map_or(0, MacAddr::to_u64),
         };
         let devices = self.devices.slots().iter().enumerate();
@@ -265,6 +266,12 @@ impl Switch {
             let wanted = self.is_to_be_hooked(attached);
             if wanted != self.fast.hooks.contains_key(&attached.ifindex()) || attached.receives == wanted {
                 changes.push((number, wanted));
+            }
+        }
+        // The tables say that the program drops what comes from devices that it is detached from, which takes a while.
+        for (number, _) in changes.iter().filter(|(_, wanted)| !wanted) {
+            if let Some(attached) = self.devices.get_mut(*number) {
+                attached.set_receiving(true);
             }
         }
         let mut flags_changed = false;
@@ -317,6 +324,11 @@ impl Switch {
         let in_use: BTreeSet<u32> = self.devices.iter().map(|(_, attached)| attached.ifindex()).collect();
         let to_be_hooked = self.devices.iter().filter(|(_, attached)| self.is_to_be_hooked(attached));
         let to_be_hooked: BTreeSet<u32> = to_be_hooked.map(|(_, attached)| attached.ifindex()).collect();
+        for (_, attached) in self.devices.iter_mut() {
+            if !to_be_hooked.contains(&attached.ifindex()) {
+                attached.set_receiving(true);
+            }
+        }
         let Ok(kernel) = &mut self.fast.kernel else { return };
         let left = image.devices.iter().filter(|device| device.ifindex != 0);
         for device in left.filter(|device| !to_be_hooked.contains(&device.ifindex)) {
@@ -325,7 +337,7 @@ impl Switch {
                 tracing::info!(device = name, "taken out of the fast path: it is no port any more");
                 give_up(kernel, device);
             } else if let Err(error) = hooks::detach_stale(kernel, &name, device.ifindex, internal) {
-                // Its bridge has left the fast path, and a worker is about to receive from it.
+                // Its bridge has left the fast path.
                 tracing::warn!(
                     device = name,
                     error = format!("{error:#}"),

@@ -104,6 +104,7 @@ impl Scene {
             };
             self.tables.devices.push(Some(DeviceEntry { port: id, mtu, admission }));
             self.facts.devices.push(Some(DeviceFacts {
+                for_workers: false,
                 name: crate::rig::name(interface),
                 ifindex: ifindex(interface),
                 flags: if internal { device_flags::INTERNAL } else { 0 },
