@@ -71,7 +71,14 @@ fn present(kinds: &[Kind]) -> Vec<Kind> {
 }
 
 /// Those of `kinds` that are named; all if no name is given.
-fn chosen(kinds: Vec<Kind>, names: &[String]) -> Vec<Kind> {
+///
+/// # Errors
+/// A name that no switch has.
+fn chosen(kinds: Vec<Kind>, names: &[String]) -> anyhow::Result<Vec<Kind>> {
+    if let Some(name) = names.iter().find(|name| Kind::ALL.iter().all(|kind| kind.name() != **name)) {
+        let known: Vec<_> = Kind::ALL.iter().map(|kind| format!("\"{}\"", kind.name())).collect();
+        anyhow::bail!("no switch is named \"{name}\"; there are {}", known.join(", "));
+    }
     let wanted = |kind: &Kind| names.is_empty() || names.iter().any(|name| name == kind.name());
-    kinds.into_iter().filter(wanted).collect()
+    Ok(kinds.into_iter().filter(wanted).collect())
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "TCP while dead (%)",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for kind in chosen(present(&[Kind::Ovs, Kind::Workers, Kind::FastPath]), &options.switches) {
+    for kind in chosen(present(&[Kind::Ovs, Kind::Workers, Kind::FastPath]), &options.switches)? {
         eprintln!("{}", kind.name());
         let costs = measure(kind, options).context(kind.name())?;
         let of = |value: fn(&Cost) -> f64| costs.iter().map(value).collect::<Vec<_>>();

@@ -151,7 +151,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("SKIP iperf3 is not installed");
         return Ok(());
     }
-    let mut kinds = chosen(present(&Kind::ALL), &options.switches);
+    let mut kinds = chosen(present(&Kind::ALL), &options.switches)?;
     kinds.retain(|kind| {
         // Whether Open vSwitch can use AF_XDP shows when it is tried.
         let trial =
@@ -207,7 +207,8 @@ fn table(kinds: &[Kind], mode: Mode, options: &Options) -> Result<()> {
                 eprintln!("round {round}: {}", measures[*row].label());
                 labs.iter().try_for_each(|lab| measure(*row, lab))?;
                 // Nobody is always the first.
-                labs.rotate_left(1);
+                let next = 1.min(labs.len());
+                labs.rotate_left(next);
             }
             for kind in &polling {
                 let lab = start(*kind)?;
