@@ -74,7 +74,7 @@ fn present(kinds: &[Kind]) -> Vec<Kind> {
 ///
 /// # Errors
 /// A name that no switch has.
-fn chosen(kinds: Vec<Kind>, names: &[String]) -> anyhow::Result<Vec<Kind>> {
+fn chosen(kinds: Vec<Kind>, names: &[String]) -> Result<Vec<Kind>> {
     if let Some(name) = names.iter().find(|name| Kind::ALL.iter().all(|kind| kind.name() != **name)) {
         let known: Vec<_> = Kind::ALL.iter().map(|kind| format!("\"{}\"", kind.name())).collect();
         anyhow::bail!("no switch is named \"{name}\"; there are {}", known.join(", "));
