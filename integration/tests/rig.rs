@@ -122,6 +122,8 @@ fn our_switch_runs_in_it() -> Result<()> {
         .program("bridge")
         .module("tun")
         .module("nf_tables")
+        .module("sch_ingress")
+        .module("cls_bpf")
         .namespace(&host)
         .nic("t1", MAC)
         .start()?;
