@@ -13,7 +13,7 @@ use integration::process::eventually;
 use integration::switch::{BOND, BRIDGE, Vswitch, Wiring};
 use integration::tcp::Stream;
 use integration::testing::{fast_turn, look, never_reaches, reaches, setting};
-use integration::topology::{REMOTE, Topology, Upstream, ipv4, ipv6};
+use integration::topology::{HOST, REMOTE, Topology, Upstream, ipv4, ipv6};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 const MS: Duration = Duration::from_millis(1);
@@ -295,10 +295,14 @@ fn without_the_fast_path_the_workers_take_over_what_a_crash_left() -> Result<()>
     let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
     let (topology, mut switch) = lab(2, 2, Wiring::default())?;
     let pairs = pairs(&topology)?;
+    topology.host.ip(&format!("addr add {}/24 dev {BRIDGE}", ipv4(HOST)))?;
+    topology.host.ip(&format!("link set {BRIDGE} up"))?;
     let probe = Probe::start(&pairs, MS)?;
     switch.kill()?;
     switch.set("VSWITCH_FASTPATH", "off");
     switch.launch()?;
+    // The internal port is still the one with the host's address.
+    ensure!(reaches(topology.guest(1), ipv4(HOST)));
     ensure!(switch.pins().is_empty(), "still pinned: {:?}", switch.pins());
     let attached = hooked(&topology.host)?;
     ensure!(attached.is_empty(), "still attached to {attached:?}");

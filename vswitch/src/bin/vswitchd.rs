@@ -12,7 +12,8 @@ use tracing_subscriber::EnvFilter;
 use vswitch::control::{Control, Places, Signals};
 use vswitch::datapath::Datapath;
 use vswitch::device::Device;
-use vswitch::fastpath::{Kernel, LoadOptions, Pins, cleanup};
+use vswitch::fastpath::cleanup::{self, InternalPorts};
+use vswitch::fastpath::{Kernel, LoadOptions, Pins};
 use vswitch::model::FastPathMode;
 use vswitch::netlink::monitor::LinkMonitor;
 use vswitch::rpc::listener::Listener;
@@ -110,7 +111,7 @@ fn on_signals(signals: &[i32]) -> anyhow::Result<UnixStream> {
 
 /// Removes what a daemon that is gone has left. The lock on the run directory, which we have, says that it is.
 fn clean_up(settings: &Settings) -> anyhow::Result<()> {
-    let devices = cleanup::remove(&Pins::of(&settings.rundir));
+    let devices = cleanup::remove(&Pins::of(&settings.rundir), InternalPorts::Delete);
     // Without a fast path nothing tells which devices were in use but the state file.
     let model = state_file::load(&settings.state)?;
     for (name, internal) in model.devices().filter(|(name, _)| !devices.contains(name)) {
@@ -134,7 +135,7 @@ fn boot() -> Instant {
 fn load_fast_path(settings: &Settings) -> anyhow::Result<Result<Kernel, String>> {
     let pins = Pins::of(&settings.rundir);
     if settings.fastpath == FastPathMode::Off {
-        cleanup::remove(&pins);
+        cleanup::remove(&pins, InternalPorts::Keep);
         return Ok(Err("vswitchd runs with fastpath=off".to_owned()));
     }
     match Kernel::load(pins.clone(), LoadOptions::default()) {
@@ -146,7 +147,7 @@ fn load_fast_path(settings: &Settings) -> anyhow::Result<Result<Kernel, String>>
         Err(error) => {
             let reason = format!("{error:#}");
             tracing::info!(reason, "no fast path in the kernel; workers forward");
-            cleanup::remove(&pins);
+            cleanup::remove(&pins, InternalPorts::Keep);
             Ok(Err(reason))
         }
     }

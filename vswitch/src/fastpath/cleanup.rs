@@ -6,8 +6,17 @@ use super::layout::device_flags;
 use super::pins::Pins;
 use crate::netlink::{ethtool, hoststack, link};
 
+/// What becomes of the internal ports that are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InternalPorts {
+    /// They are deleted: no daemon comes back.
+    Delete,
+    /// They stay, with the host's addresses on them, for the daemon that starts now.
+    Keep,
+}
+
 /// Gives up a device that an earlier daemon has left: detached, and its flags as they were before that daemon.
-pub fn give_up(kernel: &Kernel, device: &super::layout::Device) {
+pub fn give_up(kernel: &Kernel, device: &super::layout::Device, internal_ports: InternalPorts) {
     let (name, ifindex) = (device.name.text(), device.ifindex);
     let internal = device.flags & device_flags::INTERNAL != 0;
     if let Err(error) = hooks::detach_stale(kernel, &name, ifindex, internal) {
@@ -16,7 +25,10 @@ pub fn give_up(kernel: &Kernel, device: &super::layout::Device) {
     // The index may be another device's by now.
     let Some(link) = link::get(ifindex).ok().filter(|link| link.name == name) else { return };
     if internal {
-        return delete_tap(&link);
+        if internal_ports == InternalPorts::Delete {
+            delete_tap(&link);
+        }
+        return;
     }
     if device.flags & device_flags::SET_PROMISC != 0 {
         let _vanished = link::set_promiscuous(ifindex, false);
@@ -55,13 +67,13 @@ fn delete_tap(link: &link::Link) {
 
 /// Takes everything out of the kernel that a daemon left under these pins, if it left any; names the devices that are given
 /// up. That the program can't be loaded is no obstacle where links are pinned: they go with their pins.
-pub fn remove(pins: &Pins) -> Vec<String> {
+pub fn remove(pins: &Pins, internal_ports: InternalPorts) -> Vec<String> {
     let mut devices = Vec::new();
     if pins.exist() {
         match Kernel::load(pins.clone(), LoadOptions::default()) {
             Ok(kernel) => {
                 for device in kernel.read().devices.iter().filter(|device| device.ifindex != 0) {
-                    give_up(&kernel, device);
+                    give_up(&kernel, device, internal_ports);
                     devices.push(device.name.text());
                 }
             }

@@ -12,7 +12,7 @@ use super::Switch;
 use super::attached::Attached;
 use super::fast_status::Fill;
 use crate::datapath::{Mark, Snapshot};
-use crate::fastpath::cleanup::give_up;
+use crate::fastpath::cleanup::{InternalPorts, give_up};
 use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
 use crate::fastpath::hooks::{self, Hook};
 use crate::fastpath::layout::{self, MAX_FDBS, Port as FlatPort, device_flags, port_flags};
@@ -335,7 +335,7 @@ impl Switch {
             let (name, internal) = (device.name.text(), device.flags & device_flags::INTERNAL != 0);
             if !in_use.contains(&device.ifindex) {
                 tracing::info!(device = name, "taken out of the fast path: it is no port any more");
-                give_up(kernel, device);
+                give_up(kernel, device, InternalPorts::Delete);
             } else if let Err(error) = hooks::detach_stale(kernel, &name, device.ifindex, internal) {
                 // Its bridge has left the fast path.
                 tracing::warn!(
