@@ -77,6 +77,10 @@ impl Switch {
     /// made it, 0 at start.
     pub fn commit(&mut self, now: Duration, prepared: Prepared, commands: usize) {
         let Prepared { model, options, opened } = prepared;
+        self.say_farewell(
+            |bond| options.get(bond).map(|options| &options.bond),
+            |bond, member| options.get(bond).is_some_and(|options| options.members.contains_key(member)),
+        );
         let before = std::mem::replace(&mut self.model, model);
         let mut stale = self.drop_ports(&before);
         let released = self.release_devices();
@@ -90,6 +94,7 @@ impl Switch {
         self.pick_up_missing(now);
         self.update_bonds(now, &options);
         self.refresh_hints();
+        self.sync_protocols();
         self.publish_and_wait();
         // Only now no worker learns on the ports that are gone, or in the VLANs that they had.
         for (bridge, port) in stale {

@@ -27,6 +27,7 @@ impl Switch {
         if changed {
             self.publish();
             self.sync_hooks();
+            self.sync_protocols();
         }
         self.settle(now);
     }
@@ -49,6 +50,7 @@ impl Switch {
         if changed {
             self.publish();
             self.sync_hooks();
+            self.sync_protocols();
         }
         self.settle(now);
     }
