@@ -4,6 +4,7 @@
 //! are compiled and published if anything that decides about frames has changed.
 
 mod attached;
+mod breath;
 mod commit;
 mod compile;
 pub mod fast;
@@ -17,7 +18,7 @@ mod status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bond_port::{Bond, BondEvent};
 use forwarding::fdb::{Fdb, Tick};
@@ -28,6 +29,7 @@ use forwarding::vlan::VlanPolicy;
 use forwarding::vlan_counters::VlanCounters;
 
 use self::attached::Attached;
+use self::breath::Breath;
 pub use self::commit::Prepared;
 use self::fast::{Fast, FastPath};
 use self::protocol::Protocols;
@@ -86,6 +88,8 @@ pub struct Switch {
     incarnation: u8,
     /// What bonds' modes have to say to their partners.
     protocols: Protocols,
+    /// For work that takes long; everything else gets the time as an argument.
+    breath: Breath,
     /// Everything stays in place at the end.
     handed_over: bool,
 }
@@ -127,12 +131,13 @@ impl Drop for Switch {
 }
 
 impl Switch {
-    /// With no bridge. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
+    /// With no bridge. `now` counts from `epoch`. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
     /// counted by VLAN; `fast` is the kernel's executor.
     ///
     /// # Errors
     /// No epoll instance can be had.
     pub fn new(
+        epoch: Instant,
         datapath: Datapath,
         links: Vec<Link>,
         seed: u64,
@@ -152,6 +157,7 @@ impl Switch {
             indexed: BTreeSet::new(),
             incarnation: 0,
             protocols: Protocols::new()?,
+            breath: Breath::new(epoch),
             handed_over: false,
             announcer: Announcer::default(),
             seed,
