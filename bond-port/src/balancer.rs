@@ -6,7 +6,9 @@
 use core::fmt;
 use core::time::Duration;
 
+use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, TransmitPlan};
+use lacp::Lacp;
 
 use crate::event::ActiveCause;
 use crate::member::{Member, MemberId};
@@ -38,6 +40,8 @@ pub struct View<'a> {
     pub options: &'a BondOptions,
     /// Members in the order in which they joined.
     pub members: &'a [Member],
+    /// The bond's address, once one is known.
+    pub mac: Option<MacAddr>,
     /// What has happened.
     pub changes: &'a [Change],
     /// The member that was active before a restart, as long as it is to be preferred to all others.
@@ -89,4 +93,14 @@ pub struct Compiled {
 pub trait Balancer: fmt::Debug + Send {
     /// Makes a plan. Called after every change and at the deadline; may remember what it needs between calls.
     fn compile(&mut self, view: &View<'_>) -> Compiled;
+
+    /// The LACP that the mode speaks, if it does. A member is the port with [`MemberId::number`] for its number.
+    fn lacp(&self) -> Option<&Lacp> {
+        None
+    }
+
+    /// The same, for the bond to hand it frames and to fetch some. After that the mode is asked for a new plan.
+    fn lacp_mut(&mut self) -> Option<&mut Lacp> {
+        None
+    }
 }

@@ -1,5 +1,6 @@
 //! A bond: its members, what is known of their links, and the plan that its mode has made.
 
+mod ad;
 mod admin;
 mod error;
 
@@ -19,6 +20,7 @@ use crate::mode::Mode;
 use crate::monitor::{Delays, LinkState};
 use crate::options::{BondOptions, FailOverMac};
 
+pub use self::ad::Transmit;
 pub use self::error::BondError;
 
 /// What the kernel says of a member's device.
@@ -62,6 +64,8 @@ pub struct Bond {
     /// The address of the member that is active, or was last.
     active_mac: Option<MacAddr>,
     restore: Option<MemberId>,
+    /// Links that are up when they are first reported have been so all along.
+    links_resume: bool,
     plan: TransmitPlan,
     pub(crate) active: Active,
     balancer_deadline: Option<Duration>,
@@ -83,6 +87,7 @@ impl Bond {
             mac_from: None,
             active_mac: None,
             restore: None,
+            links_resume: false,
             plan: TransmitPlan::Drop(DropReason::NoMember),
             active: Active { id: None, name: None, changed: None, changes: 0 },
             balancer_deadline: None,
@@ -154,7 +159,7 @@ impl Bond {
             member.mac = Some(report.mac);
         }
         // After a restart a link that is up has been so all along.
-        if self.restore.is_some() && up && !again {
+        if (self.restore.is_some() || self.links_resume) && up && !again {
             member.monitor.skip_updelay(now);
         }
         if again && member.link() != before {
@@ -164,6 +169,7 @@ impl Bond {
         self.update(now, if came_up { vec![Change::Up(id)] } else { Vec::new() });
         if self.members.iter().all(|member| member.reported) {
             self.restore = None;
+            self.links_resume = false;
         }
     }
 
@@ -354,6 +360,7 @@ impl Bond {
             now,
             options: &self.options,
             members: &self.members,
+            mac: self.mac,
             changes: &changes,
             restore: self.restore,
         };
@@ -384,6 +391,7 @@ impl Bond {
                 });
             }
         }
+        self.tell_lacp();
         self.plan = compiled.plan;
         self.balancer_deadline = compiled.deadline;
         self.revision += u64::from(differs);

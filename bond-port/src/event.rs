@@ -112,6 +112,13 @@ pub enum BondEvent {
     },
     /// The bond got or lost its carrier.
     CarrierChanged(bool),
+    /// Something that LACP tells.
+    Lacp {
+        /// The member that it is about, if about one.
+        member: Option<String>,
+        /// What.
+        event: lacp::Event,
+    },
 }
 
 /// One log line, without the bond's name.
@@ -157,6 +164,8 @@ impl fmt::Display for BondEvent {
             }
             Self::Announce { member } => write!(f, "announcing learned addresses by device {}", member.0),
             Self::CarrierChanged(up) => write!(f, "carrier {}", if *up { "on" } else { "off" }),
+            Self::Lacp { member: Some(member), event } => write!(f, "{member}: {event}"),
+            Self::Lacp { member: None, event } => write!(f, "{event}"),
         }
     }
 }

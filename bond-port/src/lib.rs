@@ -15,7 +15,7 @@
 //! - [`member`]: a member device
 //! - [`member_options`]: what can be set for one member
 //! - [`balancer`]: the contract between a bond and its mode
-//! - [`bond`]: the bond itself
+//! - [`bond`]: the bond itself, and in `bond/ad.rs` what it does for a mode that speaks LACP
 //! - [`buckets`]: a transmit table in which as little as possible moves
 //! - [`event`]: what happened, for logs and `monitor`
 //! - [`status`]: what `bond/show` prints
@@ -38,7 +38,7 @@ pub mod proc;
 pub mod status;
 
 pub use balancer::{Balancer, Change, Compiled, View};
-pub use bond::{Bond, BondError, LinkReport};
+pub use bond::{Bond, BondError, LinkReport, Transmit};
 pub use event::{ActiveCause, BondEvent};
 pub use explain::Explanation;
 pub use member::{Member, MemberId};

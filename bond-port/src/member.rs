@@ -13,6 +13,13 @@ use crate::monitor::{LinkState, Monitor};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberId(pub(crate) u32);
 
+impl MemberId {
+    /// As a number: 0 for the bond's first member, one more for each that joins.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// A member. Its device may be unknown: not there yet, or gone; the link is down then.
 #[derive(Debug, Clone)]
 pub struct Member {

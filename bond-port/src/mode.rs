@@ -17,6 +17,8 @@ pub enum Mode {
     BalanceXor,
     /// `broadcast`, 3: every member sends a copy of every frame.
     Broadcast,
+    /// `802.3ad`, 4: LACP says which members carry frames, a hash of the frame picks one of them.
+    Ieee8023ad,
 }
 
 impl Mode {
@@ -26,8 +28,9 @@ impl Mode {
             (Self::ActiveBackup, 1, "active-backup"),
             (Self::BalanceXor, 2, "balance-xor"),
             (Self::Broadcast, 3, "broadcast"),
+            (Self::Ieee8023ad, 4, "802.3ad"),
         ],
-        later: &[(4, "802.3ad"), (5, "balance-tlb"), (6, "balance-alb")],
+        later: &[(5, "balance-tlb"), (6, "balance-alb")],
     };
 
     /// Linux's name.
@@ -49,7 +52,7 @@ impl Mode {
     pub const fn has_active_member(self) -> bool {
         match self {
             Self::ActiveBackup => true,
-            Self::BalanceRr | Self::BalanceXor | Self::Broadcast => false,
+            Self::BalanceRr | Self::BalanceXor | Self::Broadcast | Self::Ieee8023ad => false,
         }
     }
 }

@@ -3,6 +3,10 @@
 //! A key may be written with `-` for `_`, with the prefix `bond_` (OVS columns, ifupdown) and with `other_config:`
 //! (OVS) before it: `bond_mode`, `bond-primary`, `other_config:bond-primary`. A value is a number or a name;
 //! `default` stands for the default. Times are milliseconds.
+//!
+//! The order in which options are set is free, but for this: `mode` comes before all others, since OVS's mode
+//! `balance-tcp` stands for `mode=802.3ad xmit_hash_policy=layer3+4 rebalance_interval=10000`, of which the others may
+//! be set otherwise, and OVS's `lacp` is refused in a mode that doesn't speak it.
 
 pub(crate) mod choice;
 mod elsewhere;
@@ -20,7 +24,7 @@ pub use self::error::OptionError;
 
 use self::choice::Refusal;
 use self::elsewhere::{ALIASES, COMMANDS, ELSEWHERE, Elsewhere};
-use self::table::{Entry, OPTIONS};
+use self::table::{Entry, OPTIONS, VIEWS};
 use crate::mode::Mode;
 
 /// When a primary that is up becomes the active member again (`primary_reselect`).
@@ -69,18 +73,21 @@ pub struct BondOptions {
     pub fail_over_mac: FailOverMac,
     /// Which hash picks the member in balance-xor. Default: layer2. (`offload` is not an option of Linux.)
     pub xmit_hash_policy: HashPolicy,
-    /// Members that must be usable for the bond to have carrier; default 0. Stored: as in Linux it has an effect in
-    /// 802.3ad only.
-    pub min_links: u32,
     /// How often IGMP joins are repeated after a change of the active member, 0..=255; default 1. Stored: the switch has
     /// no memberships of its own to repeat.
     pub resend_igmp: u8,
     /// Seconds between learning packets, at least 1; default 1. Stored: as in Linux it has an effect in balance-tlb and
     /// balance-alb only.
     pub lp_interval: u32,
-    /// In balance-xor: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where only a lost
-    /// member's flows move ([`crate::buckets`]). Not an option of Linux.
+    /// In balance-xor and 802.3ad: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where
+    /// only a lost member's flows move ([`crate::buckets`]). Not an option of Linux.
     pub hash_buckets: u16,
+    /// In 802.3ad: milliseconds between two looks at the load of the members, after which buckets move from a busy one
+    /// to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets then, whatever `hash_buckets` says.
+    /// 0, the default: never. From 1000 on.
+    pub rebalance_interval: u32,
+    /// What belongs to LACP: `lacp_rate`, `ad_select`, `min_links` and so on. They have an effect in 802.3ad only.
+    pub lacp: lacp::Options,
     /// In balance-rr: how many frames go by one member before the next one's turn; 0: a member for each frame as if by
     /// lot. Default: 1. In other modes nothing but the default is allowed.
     pub packets_per_slave: u16,
@@ -105,10 +112,11 @@ impl Default for BondOptions {
             primary_reselect: PrimaryReselect::default(),
             fail_over_mac: FailOverMac::default(),
             xmit_hash_policy: HashPolicy::default(),
-            min_links: 0,
             resend_igmp: 1,
             lp_interval: 1,
             hash_buckets: 0,
+            rebalance_interval: 0,
+            lacp: lacp::Options::default(),
             packets_per_slave: 1,
             num_grat_arp: 1,
             peer_notif_delay: 0,
@@ -192,8 +200,8 @@ impl BondOptions {
     /// Whether the options go together. To be called when all of them are set, since their order is free.
     ///
     /// # Errors
-    /// [`OptionError::NotInMode`]: `primary` is set in a mode without an active member, or `packets_per_slave` in
-    /// another than balance-rr.
+    /// [`OptionError::NotInMode`]: `primary` is set in a mode without an active member, `packets_per_slave` in another
+    /// than balance-rr, or an option of LACP in another than 802.3ad.
     pub fn check(&self) -> Result<(), OptionError> {
         if self.primary.is_some() && !self.mode.has_active_member() {
             return Err(OptionError::NotInMode { option: "primary", neutral: "", mode: self.mode });
@@ -204,6 +212,14 @@ impl BondOptions {
                 neutral: "1",
                 mode: self.mode,
             });
+        }
+        if self.mode != Mode::Ieee8023ad {
+            let defaults = lacp::Options::default();
+            for (option, neutral) in ONLY_8023AD {
+                if self.lacp.get(option) != defaults.get(option) {
+                    return Err(OptionError::NotInMode { option, neutral, mode: self.mode });
+                }
+            }
         }
         Ok(())
     }
@@ -240,9 +256,19 @@ impl BondOptions {
         [
             stored(
                 "min_links",
-                self.min_links > 0,
+                self.lacp.min_links > 0 && mode != Mode::Ieee8023ad,
                 "as in Linux it has an effect in mode 802.3ad only; this bond has carrier as long as one member is \
                  usable",
+            ),
+            stored(
+                "ad_select",
+                self.lacp.ad_select != lacp::AdSelect::Stable && mode != Mode::Ieee8023ad,
+                &ignored(Mode::Ieee8023ad),
+            ),
+            stored(
+                "rebalance_interval",
+                self.rebalance_interval != 0 && mode != Mode::Ieee8023ad,
+                &ignored(Mode::Ieee8023ad),
             ),
             stored(
                 "resend_igmp",
@@ -266,8 +292,8 @@ impl BondOptions {
             ),
             stored(
                 "hash_buckets",
-                self.hash_buckets != 0 && mode != Mode::BalanceXor,
-                &ignored(Mode::BalanceXor),
+                self.hash_buckets != 0 && !matches!(mode, Mode::BalanceXor | Mode::Ieee8023ad),
+                "only modes balance-xor and 802.3ad have such a table",
             ),
         ]
         .into_iter()
@@ -298,6 +324,12 @@ impl BondOptions {
         }
     }
 
+    /// The number of buckets in the transmit table; 0: as many as there are members to send by.
+    pub fn buckets(&self) -> usize {
+        let rebalanced = self.mode == Mode::Ieee8023ad && self.rebalance_interval > 0;
+        if rebalanced { MOST_BUCKETS } else { self.hash_buckets.into() }
+    }
+
     fn in_force(&self, ms: u32) -> Duration {
         let rest = ms.checked_rem(self.miimon).unwrap_or(0);
         Duration::from_millis((ms - rest).into())
@@ -312,6 +344,22 @@ impl fmt::Display for BondOptions {
         f.write_str(&words.join(" "))
     }
 }
+
+/// Buckets of a table in which buckets are moved, by loss of a member or by load.
+pub const MOST_BUCKETS: usize = 256;
+
+/// Options that Linux refuses in other modes, with the value that means nothing. (`ad_select` and `min_links` it takes
+/// in any mode.)
+const ONLY_8023AD: [(&str, &str); 8] = [
+    ("lacp_rate", "slow"),
+    ("lacp_active", "on"),
+    ("ad_actor_sys_prio", "65535"),
+    ("ad_actor_system", "00:00:00:00:00:00"),
+    ("ad_user_port_key", "0"),
+    ("lacp_strict", "off"),
+    ("max_links", "0"),
+    ("coupled_control", "on"),
+];
 
 /// A key without OVS's and ifupdown's decorations.
 pub(crate) fn plain_key(key: &str) -> String {
@@ -331,7 +379,7 @@ fn find(key: &str) -> Result<Found, OptionError> {
     let plain = plain_key(key);
     let alias = ALIASES.iter().find(|(alias, _)| *alias == plain);
     let plain = alias.map_or(plain.as_str(), |(_, name)| name);
-    if let Some(option) = OPTIONS.iter().find(|option| option.name == plain) {
+    if let Some(option) = OPTIONS.iter().chain(VIEWS).find(|option| option.name == plain) {
         return Ok(Found::Here(option));
     }
     if let Some(option) = ELSEWHERE.iter().find(|option| option.name == plain) {
@@ -346,7 +394,7 @@ fn find(key: &str) -> Result<Found, OptionError> {
 /// The name that is nearest to a misspelt one, if it is near enough to be meant.
 fn suggest(misspelt: &str) -> Option<&'static str> {
     let elsewhere = ELSEWHERE.iter().map(|option| option.name);
-    let names = OPTIONS.iter().map(|option| option.name).chain(elsewhere);
+    let names = OPTIONS.iter().chain(VIEWS).map(|option| option.name).chain(elsewhere);
     let distances = names.map(|name| (strsim::damerau_levenshtein(misspelt, name), name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + name.len() / 4).then_some(name)

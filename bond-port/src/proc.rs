@@ -30,7 +30,7 @@ impl Bond {
         let options = self.options();
         writeln!(out, "Ethernet Channel Bonding Driver: v{release}\n")?;
         writeln!(out, "Bonding Mode: {}{}", long_name(options.mode), fail_over_mac(options))?;
-        if options.mode == Mode::BalanceXor {
+        if matches!(options.mode, Mode::BalanceXor | Mode::Ieee8023ad) {
             let (name, number) = options.linux_xmit_hash_policy();
             writeln!(out, "Transmit Hash Policy: {name} ({number})")?;
         }
@@ -77,6 +77,7 @@ fn long_name(mode: Mode) -> &'static str {
         Mode::ActiveBackup => "fault-tolerance (active-backup)",
         Mode::BalanceXor => "load balancing (xor)",
         Mode::Broadcast => "fault-tolerance (broadcast)",
+        Mode::Ieee8023ad => "IEEE 802.3ad Dynamic link aggregation",
     }
 }
 

@@ -320,6 +320,11 @@ impl Lacp {
         self.carrier
     }
 
+    /// The bond's own address, as last told.
+    pub fn address(&self) -> [u8; 6] {
+        self.address
+    }
+
     /// The options in force.
     pub fn options(&self) -> &Options {
         &self.options

@@ -191,6 +191,11 @@ impl Options {
         ENTRIES.iter().map(|entry| entry.name)
     }
 
+    /// What an option takes, for an error message; `None`: no such option.
+    pub fn allowed(name: &str) -> Option<&'static str> {
+        entry(name).ok().map(|entry| entry.allowed)
+    }
+
     /// Sets an option by Linux's name from a value that is written as Linux takes it: by name or number, or `default`.
     ///
     /// # Errors

@@ -8,11 +8,13 @@
 //! - [`xor`]: a hash picks the member
 //! - [`round_robin`]: members take turns
 //! - [`broadcast`]: every member sends a copy
+//! - [`lacp`]: 802.3ad, a hash picks one of the members that LACP lets carry frames
 #![forbid(unsafe_code)]
 
 pub mod active_backup;
 pub mod broadcast;
 mod group;
+pub mod lacp;
 pub mod round_robin;
 pub mod xor;
 
@@ -25,5 +27,6 @@ pub fn balancer(mode: Mode) -> Box<dyn Balancer> {
         Mode::ActiveBackup => Box::<active_backup::ActiveBackup>::default(),
         Mode::BalanceXor => Box::<xor::Xor>::default(),
         Mode::Broadcast => Box::<broadcast::Broadcast>::default(),
+        Mode::Ieee8023ad => Box::<lacp::Ad>::default(),
     }
 }

@@ -104,6 +104,22 @@ pub enum EventKind {
         /// How many commands it had.
         commands: usize,
     },
+    /// LACP tells of a change.
+    Lacp {
+        /// The bond.
+        bond: String,
+        /// The member, if it is about one.
+        member: Option<String>,
+        /// What changed: `receive`, `partner`, `selected`, `mux`, `actor_churn`, `partner_churn`, `loopback`, `active`
+        /// (aggregator) or `carrier`.
+        what: String,
+        /// The old value, where it is known.
+        from: Option<String>,
+        /// The new value.
+        to: Option<String>,
+        /// In words.
+        text: String,
+    },
     /// Addresses behind the bridge's other ports are being announced through a bond.
     Announce {
         /// The bond.
@@ -146,8 +162,37 @@ impl EventKind {
             BondEvent::MemberDisabled { member, disabled } => {
                 Self::MemberDisabled { bond, member: member.clone(), disabled: *disabled }
             }
+            BondEvent::Lacp { member, event } => {
+                let (what, from, to) = lacp_change(event);
+                let (what, text) = (what.to_owned(), event.to_string());
+                Self::Lacp { bond, member: member.clone(), what, from, to, text }
+            }
             BondEvent::Announce { .. } => return None,
         })
+    }
+}
+
+/// What changed, and the old and new values.
+fn lacp_change(event: &lacp::Event) -> (&'static str, Option<String>, Option<String>) {
+    use lacp::Event;
+    let text = |name: &str| Some(name.to_owned());
+    match event {
+        Event::Receive { from, to, .. } => ("receive", text(from.name()), text(to.name())),
+        Event::Partner { partner, .. } => ("partner", None, Some(partner.to_string())),
+        Event::Selected { from, to, .. } => ("selected", text(from.name()), text(to.name())),
+        Event::Mux { from, to, .. } => ("mux", text(from.name()), text(to.name())),
+        Event::ActorChurn { to, .. } => ("actor_churn", None, text(to.name())),
+        Event::PartnerChurn { to, .. } => ("partner_churn", None, text(to.name())),
+        Event::Loopback { .. } => ("loopback", None, None),
+        Event::Active { from, to } => {
+            let number = |id: &lacp::AggregatorId| id.0.to_string();
+            ("active", from.as_ref().map(number), to.as_ref().map(|(id, _)| number(id)))
+        }
+        Event::Carrier { down } => (
+            "carrier",
+            text(if down.is_some() { "up" } else { "down" }),
+            text(if down.is_some() { "down" } else { "up" }),
+        ),
     }
 }
 

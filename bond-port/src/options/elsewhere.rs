@@ -23,39 +23,27 @@ const fn of(name: &'static str, neutral: &'static [&'static str], reason: &'stat
     Elsewhere { name, neutral, reason }
 }
 
-const LACP: &str =
-    "it belongs to mode 802.3ad, and in any other Linux answers \"option not supported in mode\"";
-const LACP_ALL_MODES: &str = "it has an effect in mode 802.3ad only";
-const LACP_OVS: &str = "LACP comes later; use a static group on the switch, or active-backup";
 const ARP: &str = "it belongs to the ARP monitor, which comes later; links are watched by kernel events";
 const POLLED: &str = "links are watched by kernel events, there is nothing to be polled";
 const BALANCED: &str = "it belongs to modes that are balanced by load, which come later";
 
 pub(super) const ELSEWHERE: &[Elsewhere] = &[
-    of("ad_actor_sys_prio", &["65535"], LACP),
-    of("ad_actor_system", &["00:00:00:00:00:00"], LACP),
-    of("ad_select", &["stable", "0"], LACP_ALL_MODES),
-    of("ad_user_port_key", &["0"], LACP),
     of("arp_all_targets", &["any", "0"], ARP),
     of("arp_interval", &["0"], ARP),
     of("arp_ip_target", &[""], ARP),
     of("arp_missed_max", &["2"], ARP),
     of("arp_validate", &["none", "0"], ARP),
-    of("broadcast_neighbor", &["off", "0"], LACP),
-    of("coupled_control", &["on", "1"], LACP),
+    of(
+        "broadcast_neighbor",
+        &["off", "0"],
+        "it is for a bond whose members end at two switches that are no pair (Linux 6.17); LACP has one partner",
+    ),
     of("detect_mode", &["carrier"], POLLED),
     of("fake_iface", &["false"], "no device stands for the bond; \"vsctl bond/show\" tells its state"),
     of("hash_basis", &["0"], "the transmit hash is Linux's, which has no basis"),
-    of("lacp", &["off"], LACP_OVS),
-    of("lacp_active", &["on", "1"], LACP),
-    of("lacp_fallback_ab", &["false"], LACP_OVS),
-    of("lacp_rate", &["slow", "0"], LACP),
-    of("lacp_strict", &["off", "0"], LACP),
-    of("lacp_time", &["slow"], LACP_OVS),
     of("lb_output_action", &["false"], BALANCED),
     of("miimon_interval", &[], POLLED),
     of("ns_ip6_target", &[""], ARP),
-    of("rebalance_interval", &["10000", "0"], BALANCED),
     of(
         "tlb_dynamic_lb",
         &["1", "on"],
@@ -72,14 +60,20 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("slaves", "use \"vsctl add-bond-iface BOND MEMBER\" and \"vsctl del-bond-iface BOND MEMBER\""),
     ("max_bonds", "any number of bonds can be made with \"vsctl add-bond\""),
     ("prio", "it is an option of a member; set it on the interface"),
-    ("actor_port_prio", "it is an option of a member, and belongs to mode 802.3ad"),
+    ("actor_port_prio", "it is an option of a member; set it on the interface"),
+    ("lacp_port_id", "it is an option of a member; set it on the interface"),
+    ("lacp_port_priority", "it is an option of a member; set it on the interface"),
+    ("lacp_aggregation_key", "it is an option of a member; set it on the interface"),
     ("queue_id", "the switch has no transmit queues that a member could be chosen by; leave it out"),
 ];
 
-/// Other names that Linux has for an option: its netlink attributes', and one of two for one number.
+/// Other names of an option: Linux's netlink attributes', one of two for one number, and Open vSwitch's.
 pub(super) const ALIASES: &[(&str, &str)] = &[
     ("num_unsol_na", "num_grat_arp"),
     ("num_peer_notif", "num_grat_arp"),
     ("missed_max", "arp_missed_max"),
     ("broadcast_neigh", "broadcast_neighbor"),
+    ("lacp_time", "lacp_rate"),
+    ("lacp_system_id", "ad_actor_system"),
+    ("lacp_system_priority", "ad_actor_sys_prio"),
 ];

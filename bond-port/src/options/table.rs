@@ -107,12 +107,36 @@ fn device_name(text: &str) -> Result<Option<String>, Refusal> {
     }
 }
 
+/// OVS's default, in milliseconds.
+const OVS_REBALANCE_INTERVAL: u32 = 10_000;
+const SHORTEST_REBALANCE_INTERVAL: u32 = 1000;
+
+/// An option of crate lacp, which knows its values.
+macro_rules! of_lacp {
+    ($name:literal) => {
+        Entry {
+            name: $name,
+            get: |o| o.lacp.get($name).unwrap_or_default(),
+            set: |o, text| o.lacp.set($name, text).map_err(|_| Refusal::Invalid),
+            allowed: || lacp::Options::allowed($name).unwrap_or_default().to_owned(),
+        }
+    };
+}
+
 /// All options, in the order in which they are shown.
 pub(super) const OPTIONS: &[Entry] = &[
     Entry {
         name: "mode",
         get: |o| o.mode.name().to_owned(),
-        set: |o, text| Mode::CHOICE.parse(text).map(|mode| o.mode = mode),
+        set: |o, text| {
+            if text == "balance-tcp" {
+                o.mode = Mode::Ieee8023ad;
+                o.xmit_hash_policy = HashPolicy::Layer34;
+                o.rebalance_interval = OVS_REBALANCE_INTERVAL;
+                return Ok(());
+            }
+            Mode::CHOICE.parse(text).map(|mode| o.mode = mode)
+        },
         allowed: || Mode::CHOICE.allowed(),
     },
     Entry {
@@ -168,12 +192,7 @@ pub(super) const OPTIONS: &[Entry] = &[
         set: |o, text| HASH_POLICY.parse(text).map(|value| o.xmit_hash_policy = value),
         allowed: || HASH_POLICY.allowed(),
     },
-    Entry {
-        name: "min_links",
-        get: |o| o.min_links.to_string(),
-        set: |o, text| number(text, MAX).map(|links| o.min_links = links),
-        allowed: || format!("0-{MAX}"),
-    },
+    of_lacp!("min_links"),
     Entry {
         name: "resend_igmp",
         get: |o| o.resend_igmp.to_string(),
@@ -205,6 +224,20 @@ pub(super) const OPTIONS: &[Entry] = &[
         allowed: || "0 (hash modulo number of members, as Linux), 256".to_owned(),
     },
     Entry {
+        name: "rebalance_interval",
+        get: |o| o.rebalance_interval.to_string(),
+        set: |o, text| match milliseconds(text)? {
+            1..SHORTEST_REBALANCE_INTERVAL => Err(Refusal::Because(
+                "loads of less than a second say nothing; choose 1000 or more, or 0 for no rebalancing",
+            )),
+            ms => {
+                o.rebalance_interval = ms;
+                Ok(())
+            }
+        },
+        allowed: || format!("0 (never), {SHORTEST_REBALANCE_INTERVAL}-{MAX} (milliseconds)"),
+    },
+    Entry {
         name: "packets_per_slave",
         get: |o| o.packets_per_slave.to_string(),
         set: |o, text| number(text, u16::MAX.into()).map(|frames| o.packets_per_slave = frames as u16),
@@ -227,5 +260,55 @@ pub(super) const OPTIONS: &[Entry] = &[
         get: |o| u8::from(o.all_slaves_active).to_string(),
         set: |o, text| SWITCH.parse(text).map(|value| o.all_slaves_active = value),
         allowed: || SWITCH.allowed(),
+    },
+    of_lacp!("lacp_rate"),
+    of_lacp!("lacp_active"),
+    of_lacp!("lacp_strict"),
+    of_lacp!("ad_select"),
+    of_lacp!("ad_actor_sys_prio"),
+    of_lacp!("ad_actor_system"),
+    of_lacp!("ad_user_port_key"),
+    of_lacp!("max_links"),
+    of_lacp!("coupled_control"),
+];
+
+/// Open vSwitch's options that say in another way what the options above say. They are not listed.
+pub(super) const VIEWS: &[Entry] = &[
+    Entry {
+        name: "lacp",
+        get: |o| {
+            match (o.mode, o.lacp.lacp_active) {
+                (Mode::Ieee8023ad, true) => "active",
+                (Mode::Ieee8023ad, false) => "passive",
+                _ => "off",
+            }
+            .to_owned()
+        },
+        set: |o, text| match (text, o.mode) {
+            ("active" | "passive", Mode::Ieee8023ad | Mode::ActiveBackup) => {
+                o.mode = Mode::Ieee8023ad;
+                o.lacp.lacp_active = text == "active";
+                Ok(())
+            }
+            ("active" | "passive", _) => Err(Refusal::Because(
+                "this mode does not speak LACP; choose mode=802.3ad (Open vSwitch's balance-tcp) or leave the option out",
+            )),
+            ("off", Mode::Ieee8023ad) => Err(Refusal::Because(
+                "mode 802.3ad is LACP; choose another mode, such as balance-xor for a static group on the switch",
+            )),
+            ("off", _) => Ok(()),
+            _ => Err(Refusal::Invalid),
+        },
+        allowed: || "active, passive, off".to_owned(),
+    },
+    Entry {
+        name: "lacp_fallback_ab",
+        get: |o| (o.mode == Mode::Ieee8023ad && !o.lacp.lacp_strict).to_string(),
+        set: |o, text| {
+            let fallback: bool = text.parse().map_err(|_| Refusal::Invalid)?;
+            o.lacp.lacp_strict = o.mode == Mode::Ieee8023ad && !fallback;
+            Ok(())
+        },
+        allowed: || "true, false".to_owned(),
     },
 ];

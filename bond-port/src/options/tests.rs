@@ -18,6 +18,11 @@ fn names_and_numbers_are_the_same() {
         ("mode", "active-backup", "1"),
         ("mode", "balance-xor", "2"),
         ("mode", "broadcast", "3"),
+        ("mode", "802.3ad", "4"),
+        ("lacp_rate", "fast", "1"),
+        ("lacp_active", "off", "0"),
+        ("ad_select", "actor_port_prio", "3"),
+        ("coupled_control", "off", "0"),
         ("primary_reselect", "always", "0"),
         ("primary_reselect", "better", "1"),
         ("primary_reselect", "failure", "2"),
@@ -61,20 +66,24 @@ fn errors_name_what_was_found_and_what_to_do() {
     assert_eq!(refused("colour", "red"), r#"unknown bond option "colour""#);
     assert_eq!(refused("", ""), r#"unknown bond option """#);
     assert_eq!(
-        refused("lacp_rate", "fast"),
-        "bond option \"lacp_rate\" exists in Linux or Open vSwitch but is not supported by this version: it belongs to \
-         mode 802.3ad, and in any other Linux answers \"option not supported in mode\"; leave it out"
+        refused("arp_validate", "all"),
+        "bond option \"arp_validate\" exists in Linux or Open vSwitch but is not supported by this version: it belongs \
+         to the ARP monitor, which comes later; links are watched by kernel events; leave it out"
+    );
+    assert_eq!(
+        refused("lacp_rate", "quick"),
+        "bond option lacp_rate: \"quick\" is not a valid value; allowed: slow (0), fast (1)"
     );
     assert_eq!(
         refused("mode", "7"),
         "bond option mode: \"7\" is not a valid value; allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3)"
+         broadcast (3), 802.3ad (4)"
     );
     assert_eq!(
-        refused("mode", "4"),
-        "bond option mode: 802.3ad exists in Linux but is not supported by this version; \
+        refused("mode", "5"),
+        "bond option mode: balance-tlb exists in Linux but is not supported by this version; \
          allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3)"
+         broadcast (3), 802.3ad (4)"
     );
     assert_eq!(
         refused("xmit_hash_policy", "layer4"),
@@ -194,7 +203,7 @@ fn packets_per_slave_needs_balance_rr() {
 #[test]
 fn every_option_of_linux_is_answered() {
     for (key, default, other) in [
-        ("mode", "default", "802.3ad"),
+        ("mode", "default", "balance-alb"),
         ("miimon", "0", "x"),
         ("updelay", "0", "x"),
         ("downdelay", "0", "x"),
@@ -218,16 +227,16 @@ fn every_option_of_linux_is_answered() {
         ("num_peer_notif", "1", "256"),
         ("all_slaves_active", "0", "2"),
         ("min_links", "0", "-1"),
-        ("lacp_rate", "slow", "fast"),
-        ("lacp_active", "on", "off"),
-        ("ad_select", "stable", "count"),
-        ("ad_actor_sys_prio", "65535", "1"),
-        ("ad_actor_system", "00:00:00:00:00:00", "02:00:00:00:00:01"),
-        ("ad_user_port_key", "0", "5"),
-        ("coupled_control", "on", "off"),
+        ("lacp_rate", "slow", "2"),
+        ("lacp_active", "on", "2"),
+        ("ad_select", "stable", "4"),
+        ("ad_actor_sys_prio", "65535", "0"),
+        ("ad_actor_system", "00:00:00:00:00:00", "01:00:00:00:00:01"),
+        ("ad_user_port_key", "0", "1024"),
+        ("coupled_control", "on", "2"),
         ("broadcast_neighbor", "off", "on"),
         ("broadcast_neigh", "0", "1"),
-        ("lacp_strict", "off", "on"),
+        ("lacp_strict", "off", "2"),
         ("tlb_dynamic_lb", "1", "0"),
         ("lp_interval", "1", "0"),
         ("tx_queues", "16", "8"),
@@ -251,15 +260,69 @@ fn options_of_ovs_that_ask_for_what_happens_anyway() {
         ("bond_fake_iface", "false"),
         ("other_config:bond-detect-mode", "carrier"),
         ("other_config:bond-hash-basis", "0"),
-        ("other_config:bond-rebalance-interval", "10000"),
+        ("other_config:bond-rebalance-interval", "0"),
         ("other_config:lb-output-action", "false"),
     ] {
         assert_eq!(set(key, value), Ok(BondOptions::default()), "{key}");
     }
-    assert!(refused("lacp", "active").contains("LACP comes later"));
     assert!(refused("other_config:bond-detect-mode", "miimon").contains("watched by kernel events"));
     assert!(refused("other_config:bond-miimon-interval", "default").contains("watched by kernel events"));
-    assert!(BondOptions::default().get("lacp").unwrap_err().to_string().contains("LACP comes later"));
+}
+
+#[test]
+fn lacp_is_asked_for_as_in_ovs() {
+    let mut options = set("lacp", "active").unwrap();
+    assert_eq!((options.mode, options.lacp.lacp_active), (Mode::Ieee8023ad, true));
+    options.set("lacp", "passive").unwrap();
+    assert_eq!(
+        (options.get("lacp").unwrap(), options.get("lacp_active").unwrap()),
+        ("passive".into(), "off".into())
+    );
+    for (key, value, name, as_here) in [
+        ("other_config:lacp-time", "fast", "lacp_rate", "fast"),
+        ("lacp-system-id", "02:00:00:00:00:01", "ad_actor_system", "02:00:00:00:00:01"),
+        ("lacp-system-priority", "7", "ad_actor_sys_prio", "7"),
+        ("lacp-fallback-ab", "false", "lacp_strict", "on"),
+        ("lacp-fallback-ab", "true", "lacp_strict", "off"),
+    ] {
+        options.set(key, value).unwrap();
+        assert_eq!(options.get(name).unwrap(), as_here, "{key}={value}");
+    }
+    let tcp = set("bond_mode", "balance-tcp").unwrap();
+    let words = "mode=802.3ad xmit_hash_policy=layer3+4 rebalance_interval=10000";
+    assert_eq!((tcp.to_string().as_str(), tcp.buckets(), tcp.check()), (words, 256, Ok(())));
+    assert!(options.set("lacp", "off").unwrap_err().to_string().contains("mode 802.3ad is LACP"));
+    options.set("mode", "balance-xor").unwrap();
+    assert!(options.set("lacp", "active").unwrap_err().to_string().contains("does not speak LACP"));
+    assert_eq!(options.set("lacp", "off"), Ok(()));
+    assert!(refused("lacp", "on").ends_with("allowed: active, passive, off"));
+    assert!(refused("rebalance_interval", "999").contains("choose 1000 or more, or 0"));
+}
+
+/// Linux: `EACCES`.
+#[test]
+fn options_of_lacp_need_its_mode() {
+    for (option, value, neutral) in [
+        ("lacp_rate", "fast", "slow"),
+        ("lacp_active", "off", "on"),
+        ("ad_actor_sys_prio", "1", "65535"),
+        ("ad_actor_system", "02:00:00:00:00:01", "00:00:00:00:00:00"),
+        ("ad_user_port_key", "5", "0"),
+        ("lacp_strict", "on", "off"),
+        ("max_links", "2", "0"),
+        ("coupled_control", "off", "on"),
+    ] {
+        let mut options = set(option, value).unwrap();
+        let expected = format!(
+            "bond option {option} is not supported in mode active-backup; clear it ({option}={neutral}) or choose \
+             another mode"
+        );
+        assert_eq!(options.check().unwrap_err().to_string(), expected);
+        options.set("mode", "802.3ad").unwrap();
+        assert_eq!(options.check(), Ok(()), "{option}");
+        options.set(option, neutral).unwrap();
+        assert_eq!(options.to_string(), "mode=802.3ad");
+    }
 }
 
 #[test]
@@ -287,7 +350,15 @@ fn what_is_stored_without_effect_is_told() {
             &[("fail_over_mac", "1"), ("mode", "2")],
             "fail_over_mac: it is stored, but mode balance-xor ignores it",
         ),
-        (&[("hash_buckets", "256")], "hash_buckets: it is stored, but mode active-backup ignores it"),
+        (
+            &[("hash_buckets", "256")],
+            "hash_buckets: it is stored, but only modes balance-xor and 802.3ad have such a table",
+        ),
+        (&[("ad_select", "count")], "ad_select: it is stored, but mode active-backup ignores it"),
+        (
+            &[("rebalance_interval", "5000")],
+            "rebalance_interval: it is stored, but mode active-backup ignores it",
+        ),
     ] {
         let told = warnings(words);
         assert_eq!(told.len(), 1, "{words:?} {told:?}");

@@ -134,7 +134,7 @@ impl World {
             }
             Op::Restore(member) => self.bond.restore_active(&name(*member)),
             Op::Prio(member, prio) => {
-                let options = MemberOptions { prio: *prio };
+                let options = MemberOptions { prio: *prio, ..MemberOptions::default() };
                 drop(self.bond.set_member_options(now, &name(*member), options));
             }
             Op::Options(words) => {
@@ -231,7 +231,7 @@ impl World {
                 }
                 BondEvent::Announce { member } => assert_eq!(*bond.plan(), TransmitPlan::One(member)),
                 BondEvent::MemberLink { from, to, .. } => assert_ne!(from, to),
-                BondEvent::MemberDisabled { .. } => {}
+                BondEvent::MemberDisabled { .. } | BondEvent::Lacp { .. } => {}
             }
         }
         let now_so = Told { carrier: bond.carrier(), active: bond.active().map(str::to_owned) };

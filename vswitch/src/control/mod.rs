@@ -39,8 +39,10 @@ const MAX_NOTICES: usize = 1024;
 /// A turn of the loop comes at least this often.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const HAND_OVER: Token = Token(4);
+/// What the partners of bonds have to say.
+const PROTOCOLS: Token = Token(5);
 /// Connections have this and higher tokens.
-const FIRST_CONNECTION: usize = 5;
+const FIRST_CONNECTION: usize = 6;
 
 /// Everything the control thread works with.
 #[derive(Debug)]
@@ -99,6 +101,7 @@ impl Control {
             (LISTENER, listener.as_raw_fd()),
             (STOP, signals.stop.as_raw_fd()),
             (HAND_OVER, signals.hand_over.as_raw_fd()),
+            (PROTOCOLS, switch.protocols_fd()),
         ] {
             watch(&poll, token, fd)?;
         }
@@ -135,9 +138,12 @@ impl Control {
             if events.iter().any(|event| event.token() == NETLINK) {
                 self.read_links();
             }
+            if events.iter().any(|event| event.token() == PROTOCOLS) {
+                self.switch.read_protocols(self.epoch.elapsed());
+            }
             for event in &events {
                 match event.token() {
-                    NETLINK => {}
+                    NETLINK | PROTOCOLS => {}
                     LISTENER => self.connections.accept(),
                     STOP => {
                         if has_come(&mut self.signals.stop) {

@@ -21,9 +21,11 @@ pub mod attach;
 mod burst;
 mod packet;
 mod region;
+mod slow;
 mod tap;
 
 pub use burst::{BURST, MAX_FRAME, RxBurst, RxFrame, SendReport, TxBurst, TxFrame};
+pub use slow::{SlowBuffer, SlowSocket};
 
 /// Names of TAPs for frames that the kernel's executor leaves to workers.
 const MISS_QUEUE: &str = "vsw-miss%d";

@@ -29,6 +29,13 @@ pub fn settle_options<'a>(
 
 fn read<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<BondOptions, OptionError> {
     let mut options = BondOptions::default();
+    let mut settings: Vec<_> = settings.into_iter().collect();
+    // What a mode brings along gives way to what is set, and whether it speaks LACP is known before that is asked for.
+    settings.sort_by_key(|(key, _)| match BondOptions::canonical(key) {
+        Ok("mode") => 0,
+        Ok("lacp") => 1,
+        _ => 2,
+    });
     settings.into_iter().try_for_each(|(key, value)| options.set(key, value))?;
     options.check()?;
     Ok(options)

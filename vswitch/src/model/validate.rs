@@ -222,6 +222,15 @@ impl Bond {
                 }
             }
         }
+        let mut ids = BTreeMap::new();
+        for (member, options) in &self.member_options {
+            if let Some(id) = options.get("lacp_port_id")
+                && let Some(other) = ids.insert(id, member)
+            {
+                let problem = format!("{other} and {member} have both lacp_port_id={id}; each needs its own");
+                return Err(Invalid { place: format!("{place}.bond.member-options.{member}"), problem });
+            }
+        }
         let place = format!("{place}.bond.options");
         self.typed_options().map_err(|error| Invalid { place, problem: error.to_string() })?;
         Ok(())

@@ -44,6 +44,10 @@ pub(super) struct Fast {
     pub(super) fill: Fill,
     /// Publications so far.
     pub(super) generation: u64,
+    /// Devices are being attached and detached.
+    syncing: bool,
+    /// There is more to attach or detach.
+    sync_again: bool,
     /// What an earlier daemon left, until the first model is committed.
     earlier: Option<Earlier>,
 }
@@ -87,6 +91,8 @@ impl Fast {
             left_out: Vec::new(),
             fill: Fill::default(),
             generation: 0,
+            syncing: false,
+            sync_again: false,
             earlier,
         }
     }
@@ -258,9 +264,22 @@ impl Switch {
     /// Attaches the program to the devices of bridges that are fast, and detaches it from others. A device that it can't be
     /// attached to is received from by a worker.
     pub(super) fn sync_hooks(&mut self) {
-        if self.fast.kernel.is_err() {
+        if self.fast.kernel.is_err() || std::mem::replace(&mut self.fast.syncing, true) {
+            // Devices that came meanwhile are seen when the one that is at it looks again.
+            self.fast.sync_again = true;
             return;
         }
+        loop {
+            self.fast.sync_again = false;
+            self.sync_hooks_once();
+            if !self.fast.sync_again {
+                break;
+            }
+        }
+        self.fast.syncing = false;
+    }
+
+    fn sync_hooks_once(&mut self) {
         let mut changes = Vec::new();
         for (number, attached) in self.devices.iter() {
             let wanted = self.is_to_be_hooked(attached);
@@ -275,7 +294,10 @@ impl Switch {
             }
         }
         let mut flags_changed = false;
-        for (number, wanted) in changes {
+        for (number, _) in changes {
+            self.breathe();
+            let Some(attached) = self.devices.get(number) else { continue };
+            let wanted = self.is_to_be_hooked(attached);
             let Some(attached) = self.devices.get_mut(number) else { continue };
             let (name, ifindex) = (attached.name().to_owned(), attached.ifindex());
             let mut hooked = self.fast.hooks.contains_key(&ifindex);

@@ -4,18 +4,21 @@
 //! are compiled and published if anything that decides about frames has changed.
 
 mod attached;
+mod breath;
 mod commit;
 mod compile;
 pub mod fast;
 mod fast_status;
 mod links;
+mod protocol;
 mod roles;
 mod slab;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bond_port::{Bond, BondEvent};
 use forwarding::fdb::{Fdb, Tick};
@@ -26,8 +29,10 @@ use forwarding::vlan::VlanPolicy;
 use forwarding::vlan_counters::VlanCounters;
 
 use self::attached::Attached;
+use self::breath::Breath;
 pub use self::commit::Prepared;
 use self::fast::{Fast, FastPath};
+use self::protocol::Protocols;
 use self::slab::Slab;
 pub use self::status::Moment;
 use crate::announcer::{Announcer, Host};
@@ -81,6 +86,10 @@ pub struct Switch {
     indexed: BTreeSet<u32>,
     /// Counts devices that were installed.
     incarnation: u8,
+    /// What bonds' modes have to say to their partners.
+    protocols: Protocols,
+    /// For work that takes long; everything else gets the time as an argument.
+    breath: Breath,
     /// Everything stays in place at the end.
     handed_over: bool,
 }
@@ -122,9 +131,19 @@ impl Drop for Switch {
 }
 
 impl Switch {
-    /// With no bridge. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
+    /// With no bridge. `now` counts from `epoch`. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
     /// counted by VLAN; `fast` is the kernel's executor.
-    pub fn new(datapath: Datapath, links: Vec<Link>, seed: u64, count_vlans: bool, fast: FastPath) -> Self {
+    ///
+    /// # Errors
+    /// No epoll instance can be had.
+    pub fn new(
+        epoch: Instant,
+        datapath: Datapath,
+        links: Vec<Link>,
+        seed: u64,
+        count_vlans: bool,
+        fast: FastPath,
+    ) -> io::Result<Self> {
         let fast = Fast::new(fast);
         let [bridge_numbers, port_numbers, device_numbers] = fast.earlier_numbers();
         let mut switch = Self {
@@ -137,6 +156,8 @@ impl Switch {
             fast,
             indexed: BTreeSet::new(),
             incarnation: 0,
+            protocols: Protocols::new()?,
+            breath: Breath::new(epoch),
             handed_over: false,
             announcer: Announcer::default(),
             seed,
@@ -152,7 +173,7 @@ impl Switch {
         switch.bridges.reserve(bridge_numbers);
         switch.ports.reserve(port_numbers);
         switch.devices.reserve(device_numbers);
-        switch
+        Ok(switch)
     }
 
     /// The committed model, with the members active now as hints.
@@ -206,11 +227,14 @@ impl Switch {
     pub fn next_deadline(&self) -> Option<Duration> {
         let bonds = self.bonds().filter_map(|(_, bond)| bond.next_deadline()).min();
         let sweep = (self.bridges.len() > 0).then_some(self.next_sweep);
-        [bonds, sweep, self.next_poll, self.announcer.next_deadline()].into_iter().flatten().min()
+        let others = [self.next_poll, self.announcer.next_deadline(), self.protocols.next_deadline()];
+        others.into_iter().chain([bonds, sweep]).flatten().min()
     }
 
     /// Does what is due: delays of bonds, announcements, ageing, polling of links.
     pub fn handle_timeout(&mut self, now: Duration) {
+        // What has arrived counts, however late it is read.
+        self.read_protocols(now);
         for port in self.ports.iter_mut() {
             if let Some(bond) =
                 port.1.bond.as_mut().filter(|bond| bond.next_deadline().is_some_and(|at| at <= now))
@@ -229,11 +253,9 @@ impl Switch {
     }
 
     /// Publishes tables if a bond has another plan, then acts on what the bonds report. The order matters: frames
-    /// leave by the new member before anything else is done.
+    /// leave by the new member before anything else is done, and a partner hears of it after that.
     fn settle(&mut self, now: Duration) {
-        if self.revisions() != self.published {
-            self.publish();
-        }
+        self.follow_bonds(now);
         let mut events = Vec::new();
         for (number, port) in self.ports.iter_mut() {
             let Some(bond) = &mut port.bond else { continue };
@@ -301,6 +323,7 @@ impl Switch {
         if self.handed_over {
             return;
         }
+        self.say_farewell(|_| None, |_, _| false);
         for ifindex in self.fast.hooks.keys().copied().collect::<Vec<_>>() {
             self.fast.unhook(ifindex);
         }
@@ -336,7 +359,8 @@ impl Switch {
             }
             // Who was behind it may be anywhere else by now, as behind a plain port without carrier.
             BondEvent::CarrierChanged(false) => self.forget_macs(id),
-            BondEvent::MemberLink { .. }
+            BondEvent::Lacp { .. }
+            | BondEvent::MemberLink { .. }
             | BondEvent::MemberDisabled { .. }
             | BondEvent::CarrierChanged(true) => {}
         }

@@ -97,8 +97,8 @@ fn xapi() {
             "a VLAN of a bridge is no bridge here; give ports a tag instead",
         ),
         ("set port bond1 MAC=\"00:11:22:33:44:55\"", "a port has the address of its device"),
-        ("set port bond1 lacp=active", "LACP"),
-        ("set port bond1 bond_mode=balance-tcp", "mode"),
+        ("set port bond1 lacp=on", "active, passive, off"),
+        ("set port bond1 bond_mode=balance-slb", "mode"),
         (
             "set interface e3 other-config:lacp-aggregation-key=5",
             "other_config of table Interface has no key",

@@ -161,9 +161,9 @@ fn golden_errors_of_bond_options() {
             "\"active_slave\" is not a bond option here; use \"vsctl bond/set-active-member BOND MEMBER\"",
         ),
         (
-            "set port bond0 lacp=active",
-            "bond bond0: bond option \"lacp\" exists in Linux or Open vSwitch but is not supported by this version: \
-             LACP comes later; use a static group on the switch, or active-backup; leave it out",
+            "set port bond0 lacp=active bond_mode=balance-xor",
+            "bond bond0: bond option lacp: \"active\" is refused: this mode does not speak LACP; choose mode=802.3ad \
+             (Open vSwitch's balance-tcp) or leave the option out",
         ),
         (
             "add-bond br0 bond1 e3 miimon=-1",

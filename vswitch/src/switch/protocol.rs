@@ -1,0 +1,220 @@
+//! Protocols that a bond's mode speaks: frames from its members to it, and from it to them, past the forwarding tables.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use bond_port::{Bond, BondOptions, Member, Mode, Transmit};
+use forwarding::ids::DeviceId;
+use lacp::{FrameError, PduError};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use super::Switch;
+use super::attached::Attached;
+use crate::device::{SlowBuffer, SlowSocket};
+
+/// Frames of one member that are taken in one turn; those that still wait are taken in the next. LACP sends three a
+/// second at most.
+const MAX_FRAMES: usize = 16;
+/// How long the executors are waited for in place; after that, again after as long.
+const PATIENCE: Duration = Duration::from_millis(2);
+/// Plans that a bond may make one after the other, each when the one before is in force. Two are what LACP makes.
+const MAX_ROUNDS: usize = 8;
+
+/// The sockets by which members' slow protocols come in and leave.
+#[derive(Debug)]
+pub(super) struct Protocols {
+    poll: Poll,
+    events: Events,
+    /// By number of the device.
+    sockets: BTreeMap<u16, Socket>,
+    /// Devices of which more waits, maybe.
+    ready: Vec<u16>,
+    /// When executors are to be looked at again that had not followed in time.
+    retry: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Socket {
+    ifindex: u32,
+    socket: SlowSocket,
+}
+
+impl Protocols {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            poll: Poll::new()?,
+            events: Events::with_capacity(64),
+            sockets: BTreeMap::new(),
+            ready: Vec::new(),
+            retry: None,
+        })
+    }
+
+    /// When there is something to do besides what the bonds themselves want.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        if self.ready.is_empty() { self.retry } else { Some(Duration::ZERO) }
+    }
+
+    fn open(&mut self, number: u16, attached: &Attached) {
+        let (name, ifindex) = (attached.name(), attached.ifindex());
+        let opened = SlowSocket::open(name, ifindex).map_err(|error| error.to_string());
+        let watched = opened.and_then(|socket| {
+            let token = Token(number.into());
+            let mut source = SourceFd(&socket.fd().as_raw_fd());
+            let registry = self.poll.registry();
+            registry.register(&mut source, token, Interest::READABLE).map_err(|error| error.to_string())?;
+            Ok(socket)
+        });
+        match watched {
+            Ok(socket) => {
+                self.sockets.insert(number, Socket { ifindex, socket });
+                // What came between `bind` and now.
+                self.ready.push(number);
+            }
+            Err(error) => tracing::error!(device = name, error, "LACP can't be spoken on it"),
+        }
+    }
+
+    /// Which devices have frames to be read.
+    fn look(&mut self) {
+        match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+            Ok(()) => {
+                for event in &self.events {
+                    let number = event.token().0 as u16;
+                    if !self.ready.contains(&number) {
+                        self.ready.push(number);
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => tracing::error!(%error, "epoll of the members' protocols failed"),
+        }
+    }
+}
+
+impl Switch {
+    /// A descriptor that becomes readable when [`Self::read_protocols`] is to be called.
+    pub fn protocols_fd(&self) -> RawFd {
+        self.protocols.poll.as_raw_fd()
+    }
+
+    /// Opens and closes sockets, so that there is one for each member of a bond that speaks a protocol.
+    pub(super) fn sync_protocols(&mut self) {
+        let mut wanted = BTreeMap::new();
+        for (_, bond) in self.bonds().filter(|(_, bond)| bond.lacp().is_some()) {
+            for member in bond.members() {
+                let number = self.device_number(member.name());
+                wanted.extend(number.and_then(|number| Some((number, self.devices.get(number)?.ifindex()))));
+            }
+        }
+        self.protocols.sockets.retain(|number, socket| wanted.get(number) == Some(&socket.ifindex));
+        for number in wanted.into_keys() {
+            if !self.protocols.sockets.contains_key(&number)
+                && let Some(attached) = self.devices.get(number)
+            {
+                self.protocols.open(number, attached);
+            }
+        }
+    }
+
+    /// Hands the frames that wait to the bonds.
+    pub fn read_protocols(&mut self, now: Duration) {
+        self.protocols.look();
+        if self.protocols.ready.is_empty() {
+            return;
+        }
+        let mut buffer = SlowBuffer::default();
+        for number in std::mem::take(&mut self.protocols.ready) {
+            let mut taken = 0;
+            while let Some(socket) = self.protocols.sockets.get(&number) {
+                if taken == MAX_FRAMES {
+                    self.protocols.ready.push(number);
+                    break;
+                }
+                taken += 1;
+                let frame = match socket.socket.recv(&mut buffer) {
+                    Ok(Some(frame)) => frame,
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::debug!(device = socket.socket.name(), %error, "slow protocols");
+                        // Told once; frames may wait behind it. One that is gone tells it for ever.
+                        if error.raw_os_error() == Some(libc::ENETDOWN) { continue } else { break }
+                    }
+                };
+                let Some(attached) = self.devices.get(number) else { break };
+                let port = attached.port.and_then(|port| self.ports.get_mut(port.0));
+                let Some(bond) = port.and_then(|port| port.bond.as_mut()) else { break };
+                match bond.handle_frame(now, attached.slot.device.name(), frame) {
+                    Ok(_) | Err(FrameError::Pdu(PduError::Subtype { .. })) => {}
+                    Err(error) => {
+                        tracing::debug!(bond = bond.name(), device = attached.slot.device.name(), %error, "LACP");
+                    }
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Publishes what bonds have decided, tells them when it is in force, and sends what they have to say then.
+    pub(super) fn follow_bonds(&mut self, now: Duration) {
+        self.protocols.retry = None;
+        for _ in 0..MAX_ROUNDS {
+            if self.revisions() != self.published {
+                self.publish();
+            }
+            let waiting =
+                |(_, port): &(u16, &mut super::Port)| port.bond.as_ref().is_some_and(Bond::is_unconfirmed);
+            if self.ports.iter_mut().find(waiting).is_none() {
+                break;
+            }
+            if !self.datapath.wait_applied(PATIENCE) {
+                self.protocols.retry = Some(now + PATIENCE);
+                break;
+            }
+            for (_, port) in self.ports.iter_mut() {
+                if let Some(bond) = port.bond.as_mut().filter(|bond| bond.is_unconfirmed()) {
+                    bond.confirm(now);
+                }
+            }
+        }
+        self.transmit(now);
+    }
+
+    fn transmit(&mut self, now: Duration) {
+        for (_, port) in self.ports.iter_mut() {
+            let Some(bond) = &mut port.bond else { continue };
+            while let Some(transmit) = bond.poll_transmit(now) {
+                self.protocols.send(&transmit);
+            }
+        }
+    }
+
+    /// Tells partners what they are about to lose: bonds and members that go, and bonds that get another mode.
+    /// `kept` says of a bond by its name which options it is to have, and whether a member stays.
+    pub(super) fn say_farewell<'a>(
+        &self,
+        kept: impl Fn(&str) -> Option<&'a BondOptions>,
+        stays: impl Fn(&str, &str) -> bool,
+    ) {
+        for (_, bond) in self.bonds() {
+            let speaks = kept(bond.name()).is_some_and(|options| options.mode == Mode::Ieee8023ad);
+            let leaves = |member: &Member| !speaks || !stays(bond.name(), member.name());
+            for transmit in bond.farewells(leaves) {
+                self.protocols.send(&transmit);
+            }
+        }
+    }
+}
+
+impl Protocols {
+    fn send(&self, transmit: &Transmit) {
+        let DeviceId(number) = transmit.device;
+        let Some(socket) = self.sockets.get(&number) else { return };
+        if let Err(error) = socket.socket.send(&transmit.frame) {
+            tracing::debug!(device = socket.socket.name(), %error, "a LACPDU could not be sent");
+        }
+    }
+}
