@@ -37,7 +37,12 @@ fn publish(rig: &mut Rig, guest: VlanPolicy, members: u16, transmit: TransmitPla
             storm: None,
         })
     };
-    let device = |n| DeviceEntry { port: PortId(u16::from(n > 0)), mtu: 1500, admission: Admission::All };
+    let device = |n| DeviceEntry {
+        port: PortId(u16::from(n > 0)),
+        mtu: 1500,
+        admission: Admission::All,
+        slow_protocols: false,
+    };
     let bridge = BridgeEntry { fdb: Arc::new(fdb), flood: Arc::default(), vlan_counters: None };
     let tables = Tables {
         generation: 1,
