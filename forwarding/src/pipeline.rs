@@ -184,6 +184,10 @@ impl<'a, O: Observer> Frame<'a, O> {
         observer.note(|| Step::Parsed { parsed, tag: ingress.tag });
         ingress.header.check(ingress.bytes.len())?;
         if parsed.dst.is_link_local_reserved() {
+            if device.slow_protocols && parsed.is_slow_protocol(ingress.tag) {
+                observer.note(|| Step::SlowProtocol);
+                return Err(DropReason::SlowProtocol);
+            }
             return Err(DropReason::ReservedMulticast);
         }
         let placed = port.vlan.place(ingress.tag).ok_or(DropReason::VlanNotAllowed)?;

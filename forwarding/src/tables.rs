@@ -34,6 +34,10 @@ pub struct DeviceEntry {
     pub mtu: u32,
     /// Which received frames are let in.
     pub admission: Admission,
+    /// Untagged frames of the Slow Protocols ([`crate::parse::Parsed::is_slow_protocol`]) are for the bond's LACP, which
+    /// hears them by a socket of its own, whatever `admission` is: they end here as [`DropReason::SlowProtocol`], and the
+    /// kernel's executor passes them on to the socket.
+    pub slow_protocols: bool,
 }
 
 /// Which frames a device may bring in. Plain ports take [`Admission::All`]; a bond's mode decides for its members.

@@ -44,6 +44,8 @@ enum vsw_device_flags {
 	VSW_DEVICE_SET_PROMISC = 2,
 	VSW_DEVICE_WAS_DOWN = 4,
 	VSW_DEVICE_HAD_LRO = 8,
+	// LACP hears frames of the Slow Protocols by a socket of its own: they are passed on to it.
+	VSW_DEVICE_SLOW_PROTOCOLS = 16,
 };
 
 struct vsw_device {

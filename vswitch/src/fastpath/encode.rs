@@ -118,7 +118,7 @@ pub fn encode(tables: &Tables, facts: &Facts) -> Image {
                 ifindex: facts.ifindex,
                 port: device.port.0,
                 admission: layout::admission(device.admission),
-                flags: facts.flags,
+                flags: facts.flags | flag(device.slow_protocols, device_flags::SLOW_PROTOCOLS),
                 mtu: device.mtu,
                 punt_ifindex: facts.punt_ifindex,
                 punt_tci: facts.punt_tci,

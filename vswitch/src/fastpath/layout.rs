@@ -39,6 +39,8 @@ pub mod device_flags {
     pub const WAS_DOWN: u8 = 4;
     /// Its large receive offload was on before.
     pub const HAD_LRO: u8 = 8;
+    /// Frames of the Slow Protocols are passed on to a socket of LACP's.
+    pub const SLOW_PROTOCOLS: u8 = 16;
 }
 
 /// Flags of a [`Port`].

@@ -359,7 +359,8 @@ impl Switch {
             }
             // Who was behind it may be anywhere else by now, as behind a plain port without carrier.
             BondEvent::CarrierChanged(false) => self.forget_macs(id),
-            BondEvent::Lacp { .. }
+            BondEvent::BucketMoved { .. }
+            | BondEvent::Lacp { .. }
             | BondEvent::MemberLink { .. }
             | BondEvent::MemberDisabled { .. }
             | BondEvent::CarrierChanged(true) => {}

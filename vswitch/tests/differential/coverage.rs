@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use forwarding::flow_hash::HashPolicy;
 use forwarding::ids::PortId;
-use forwarding::tables::TransmitPlan;
+use forwarding::tables::{Admission, TransmitPlan};
 use forwarding::vlan::VlanPolicy;
 use vswitch::fastpath::layout::MISSES;
 
@@ -26,6 +26,12 @@ pub(crate) struct Coverage {
 impl Coverage {
     pub(crate) fn note(&mut self, scene: &Scene, case: &Case, ran: &Ran) {
         self.cases += 1;
+        if ran.is_passed() {
+            let admission = scene.tables.device(case.device).map(|device| device.admission);
+            let is_admitted = matches!(admission, Some(Admission::All | Admission::AllButReflected));
+            self.saw(&["passed on", if is_admitted { "admitted" } else { "not admitted" }]);
+            return;
+        }
         if !ran.is_forwarded() {
             self.saw(&["left", MISSES[ran.miss].0]);
             return;
@@ -76,6 +82,7 @@ impl Coverage {
         for from in ["untagged", "tagged"] {
             expected.extend(["untagged", "tagged"].map(|to| format!("{from} leaves {to}")));
         }
+        expected.extend(["admitted", "not admitted"].map(|how| format!("passed on {how}")));
         let missing: Vec<_> = expected.iter().filter(|what| !self.seen.contains_key(*what)).collect();
         assert!(missing.is_empty(), "never seen: {missing:?}");
     }

@@ -102,7 +102,12 @@ impl Scene {
                 6 => 9000,
                 _ => 68 + random.index(400) as u32,
             };
-            self.tables.devices.push(Some(DeviceEntry { port: id, mtu, admission }));
+            self.tables.devices.push(Some(DeviceEntry {
+                port: id,
+                mtu,
+                admission,
+                slow_protocols: is_bond && random.chance(50),
+            }));
             self.facts.devices.push(Some(DeviceFacts {
                 for_workers: false,
                 name: crate::rig::name(interface),

@@ -26,6 +26,9 @@ impl Tally {
     }
 
     pub(crate) fn note(&mut self, scene: &Scene, case: &Case, ran: &Ran) {
+        if ran.is_passed() {
+            return;
+        }
         if !ran.is_forwarded() {
             self.misses[ran.miss] += 1;
             let facts = scene.facts.devices[usize::from(case.device.0)].as_ref().expect("it came in by it");

@@ -84,8 +84,14 @@ fn tables() -> impl Strategy<Value = Tables> {
             ..port_entry(bridge, vlan, transmit)
         },
     );
-    let device = (0..PORTS + 1, prop_oneof![Just(1500), 0..2000u32], admission())
-        .prop_map(|(port, mtu, admission)| DeviceEntry { port: PortId(port), mtu, admission });
+    let device = (0..PORTS + 1, prop_oneof![Just(1500), 0..2000u32], admission(), any::<bool>()).prop_map(
+        |(port, mtu, admission, slow_protocols)| DeviceEntry {
+            port: PortId(port),
+            mtu,
+            admission,
+            slow_protocols,
+        },
+    );
     let ports = vec(port, PORTS as usize);
     let devices = vec(option::weighted(0.9, device), DEVICES as usize);
     let gone = vec(prop::bool::weighted(0.1), PORTS as usize);
@@ -118,7 +124,7 @@ fn mac() -> impl Strategy<Value = [u8; 6]> {
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let ethertype = prop_oneof![
-        4 => Just([0x08, 0x00]), 2 => Just([0x86, 0xdd]), 1 => Just([0x08, 0x06]), 1 => Just([0x81, 0x00]), 1 => any::<[u8; 2]>(),
+        4 => Just([0x08, 0x00]), 2 => Just([0x86, 0xdd]), 1 => Just([0x08, 0x06]), 1 => Just([0x81, 0x00]), 1 => Just([0x88, 0x09]), 1 => any::<[u8; 2]>(),
     ];
     let sound = (mac(), mac(), ethertype, vec(any::<u8>(), 0..120), 0..3usize).prop_map(
         |(dst, src, ethertype, payload, long)| {

@@ -32,6 +32,24 @@ fn a_frame_into_a_bond() {
 }
 
 #[test]
+fn a_frame_for_lacp() {
+    let mut switch = Switch::new(&[TRUNK, TRUNK]);
+    switch.device(0).slow_protocols = true;
+    let mut bytes = frame(MacAddr::SLOW_PROTOCOLS, host(1));
+    bytes[12..14].copy_from_slice(&[0x88, 0x09]);
+    let trace = trace(&switch.tables, NOW, &untagged(0, &bytes));
+    assert_eq!(
+        told(&trace)[1..],
+        [
+            "02:00:00:00:00:01 to 01:80:c2:00:00:02, untagged, type 0x8809",
+            "of the Slow Protocols: for the bond's LACP, which hears it by a socket of its own, and for no port",
+            "dropped: slow_protocol",
+        ]
+    );
+    assert_eq!(trace.result, Err(DropReason::SlowProtocol));
+}
+
+#[test]
 fn a_flood_and_its_lost_copies() {
     let mut switch = Switch::new(&[TRUNK, TRUNK, TRUNK, TRUNK]);
     switch.device(1).mtu = 40;
