@@ -217,7 +217,7 @@ fn lacp_hears_behind_the_program() {
                 inner: None,
                 header: VirtioNetHeader::default(),
             });
-            far.send_burst(&frames, &mut TxBurst::new());
+            far.send_burst(frames, &mut TxBurst::new());
             let left = || {
                 let after = rig.kernel.misses();
                 (0..MISSES.len()).map(|n| after[n] - before[n]).sum::<u64>()
