@@ -25,6 +25,7 @@ impl Balancer for Xor {
         group::compile(view, |usable| TransmitPlan::Buckets {
             hash: view.options.xmit_hash_policy,
             table: self.table(view, usable, &held).into(),
+            loads: None,
         })
     }
 }

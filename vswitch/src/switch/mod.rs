@@ -4,6 +4,7 @@
 //! are compiled and published if anything that decides about frames has changed.
 
 mod attached;
+mod bucket_loads;
 mod commit;
 mod compile;
 pub mod fast;
