@@ -13,7 +13,7 @@ use crate::mux::Gates;
 use crate::options::{Options, PortOptions};
 use crate::port::{AggregatorId, Heard, Port, PortId};
 use crate::selection::{Ready, Selection};
-use crate::slow::{Pdu, PduError, SUBTYPE_MARKER};
+use crate::slow::{Pdu, PduError};
 use crate::timer::LONG_TIMEOUT_TIME;
 use crate::{mux, receive, transmit};
 
@@ -208,11 +208,10 @@ impl Lacp {
                 return Ok(Handled::Ignored);
             }
             Err(error) => {
-                let marker = pdu.first() == Some(&SUBTYPE_MARKER);
                 match error {
                     PduError::Subtype { .. } => port.stats.unknown_rx += 1,
-                    PduError::TlvType { .. } if marker => port.stats.marker_unknown_rx += 1,
-                    _ => port.stats.illegal_rx += 1,
+                    PduError::TlvType { .. } => port.stats.marker_unknown_rx += 1,
+                    PduError::Short { .. } | PduError::TlvLength { .. } => port.stats.illegal_rx += 1,
                 }
                 return Err(error.into());
             }
