@@ -28,6 +28,7 @@ const EVENTS: usize = 1024;
 /// what waits in its sockets: a LACPDU that has arrived counts, however late it is read.
 #[derive(Debug, Clone)]
 pub struct Lacp {
+    /// When the machines last rested: what was due by then is done, what is due later is not.
     pub(crate) now: Duration,
     pub(crate) options: Options,
     pub(crate) address: [u8; 6],
@@ -194,8 +195,7 @@ impl Lacp {
     /// It is malformed, of another protocol, or of no port of the bond. It is counted, and nothing else changes.
     pub fn handle_frame(&mut self, now: Duration, id: PortId, pdu: &[u8]) -> Result<Handled, FrameError> {
         let index = self.index(id).ok_or(FrameError::UnknownPort(id))?;
-        self.now = self.now.max(now);
-        let now = self.now;
+        let now = self.now.max(now);
         let port = &mut self.ports[index];
         let lacpdu = match Pdu::parse(pdu) {
             Ok(Pdu::Lacp(lacpdu)) => lacpdu,
@@ -257,16 +257,17 @@ impl Lacp {
         }
     }
 
-    /// Time has passed.
+    /// Time has passed. It costs next to nothing if nothing is due.
     pub fn handle_timeout(&mut self, now: Duration) {
-        self.settle(now);
+        if self.next_deadline().is_some_and(|due| due <= now) {
+            self.settle(now);
+        }
     }
 
     /// The next PDU to be sent, untagged, from the port's own address ([`crate::slow::frame`]). Ports take turns, and
     /// answers to markers come after LACPDUs.
     pub fn poll_transmit(&mut self, now: Duration) -> Option<(PortId, Pdu)> {
-        self.now = self.now.max(now);
-        let now = self.now;
+        let now = self.now.max(now);
         let count = self.ports.len();
         let order = |turn: usize| (0..count).map(move |i| (turn + i) % count);
         for index in order(self.turn) {
