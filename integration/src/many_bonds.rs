@@ -18,7 +18,7 @@ const DELAY: Duration = Duration::from_micros(200);
 pub enum Wake {
     /// A heap of deadlines: only bonds that are due are called.
     Heap,
-    /// Every bond is asked for its deadline, and called, at every turn of the loop.
+    /// Every bond is asked for its deadline at every turn of the loop; those that are due are called.
     Scan,
 }
 
@@ -119,7 +119,13 @@ impl ManyBonds {
                         self.timeout(bond);
                     }
                 }
-                Wake::Scan => (0..self.bonds.len()).for_each(|bond| self.timeout(bond)),
+                Wake::Scan => {
+                    for bond in 0..self.bonds.len() {
+                        if self.bonds[bond].next_deadline().is_some_and(|due| due <= self.now) {
+                            self.timeout(bond);
+                        }
+                    }
+                }
             }
         }
         self.now = end;

@@ -41,6 +41,8 @@ pub struct Lacp {
     events: VecDeque<Event>,
     /// Index of the port that may send next.
     turn: usize,
+    /// What [`Lacp::next_deadline`] says.
+    deadline: Option<Duration>,
 }
 
 /// Why a port can't be added, or its options not be changed.
@@ -105,6 +107,7 @@ impl Lacp {
             carrier: Some(NoCarrier::NoPorts),
             events: VecDeque::new(),
             turn: 0,
+            deadline: None,
         }
     }
 
@@ -201,11 +204,12 @@ impl Lacp {
             Ok(Pdu::Lacp(lacpdu)) => lacpdu,
             Ok(Pdu::Marker(marker)) => {
                 port.responder.receive(now, &marker, &mut port.stats);
-                if port.port_enabled() {
-                    return Ok(Handled::Taken);
+                if !port.port_enabled() {
+                    port.responder.clear();
+                    return Ok(Handled::Ignored);
                 }
-                port.responder.clear();
-                return Ok(Handled::Ignored);
+                self.deadline = self.compute_deadline();
+                return Ok(Handled::Taken);
             }
             Err(error) => {
                 match error {
@@ -268,6 +272,12 @@ impl Lacp {
     /// answers to markers come after LACPDUs.
     pub fn poll_transmit(&mut self, now: Duration) -> Option<(PortId, Pdu)> {
         let now = self.now.max(now);
+        let pdu = self.take_pdu(now)?;
+        self.deadline = self.compute_deadline();
+        Some(pdu)
+    }
+
+    fn take_pdu(&mut self, now: Duration) -> Option<(PortId, Pdu)> {
         let count = self.ports.len();
         let order = |turn: usize| (0..count).map(move |i| (turn + i) % count);
         for index in order(self.turn) {
@@ -283,8 +293,14 @@ impl Lacp {
     }
 
     /// When [`Lacp::handle_timeout`] is to be called and [`Lacp::poll_transmit`] may have something, if nothing else
-    /// happens before. `None`: never.
+    /// happens before. `None`: never. It is known without a look at the ports, so that a caller may ask hundreds of
+    /// bonds at each turn of its loop.
     pub fn next_deadline(&self) -> Option<Duration> {
+        debug_assert_eq!(self.deadline, self.compute_deadline());
+        self.deadline
+    }
+
+    fn compute_deadline(&self) -> Option<Duration> {
         self.ports.iter().filter_map(|port| port.next_deadline(self.now)).min()
     }
 
@@ -379,6 +395,7 @@ impl Lacp {
             self.note([Event::Carrier { down: carrier }]);
         }
         self.carrier = carrier;
+        self.deadline = self.compute_deadline();
     }
 
     /// One run of every machine. True if something moved.
