@@ -288,10 +288,9 @@ fn input(run: &mut Run, case: &Case, step: &Step, now: Duration, place: &str) {
         let pdu = run.last[&port];
         run.lacp.handle_frame(now, PortId(port), &pdu).unwrap();
     }
-    if let Some(port) = step.remove {
-        if let Some(farewell) = run.lacp.remove_port(now, PortId(port)) {
-            run.note_sent(now, PortId(port), &Pdu::Lacp(farewell));
-        }
+    if let Some(port) = step.remove.map(PortId) {
+        let farewell = run.lacp.remove_port(now, port);
+        farewell.into_iter().for_each(|farewell| run.note_sent(now, port, &Pdu::Lacp(farewell)));
     }
     if let Some(away) = step.restart {
         run.restart(case, now, Duration::from_millis(away));
