@@ -5,6 +5,7 @@
 
 mod attached;
 mod breath;
+mod bucket_loads;
 mod commit;
 mod compile;
 pub mod fast;
@@ -225,7 +226,8 @@ impl Switch {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let bonds = self.bonds().filter_map(|(_, bond)| bond.next_deadline()).min();
+        let bonds = self.bonds().flat_map(|(_, bond)| [bond.next_deadline(), bond.loads_deadline()]);
+        let bonds = bonds.flatten().min();
         let sweep = (self.bridges.len() > 0).then_some(self.next_sweep);
         let others = [self.next_poll, self.announcer.next_deadline(), self.protocols.next_deadline()];
         others.into_iter().chain([bonds, sweep]).flatten().min()
@@ -242,6 +244,7 @@ impl Switch {
                 bond.handle_timeout(now);
             }
         }
+        self.rebalance(now);
         self.settle(now);
         self.send_announcements(now);
         if now >= self.next_sweep {
