@@ -47,7 +47,9 @@ fn a_directory_of_the_network_scripts_becomes_a_running_switch() -> Result<()> {
     let line = format!("import ifcfg {}", directory.display());
     let dry = switch.vsctl(&format!("--dry-run {line}"))?;
     let script = "vsctl -- --may-exist add-br xenbr0 \\\n    \
-                  -- --may-exist add-bond xenbr0 bond0 u1 u2 miimon=100 mode=1 updelay=200 primary=u2 \\\n    \
+                  -- --may-exist add-bond xenbr0 bond0 miimon=100 mode=1 updelay=200 primary=u2 \\\n    \
+                  -- --may-exist add-bond-iface bond0 u1 \\\n    \
+                  -- --may-exist add-bond-iface bond0 u2 \\\n    \
                   -- --may-exist add-port xenbr0 g1\n# ";
     ensure!(dry.starts_with(script), "{dry}");
     ensure!(switch.vsctl("list-br")?.is_empty(), "a dry run changes nothing");
@@ -109,12 +111,12 @@ fn one_wrong_line_and_nothing_is_imported() -> Result<()> {
     // Only the daemon knows it.
     refused(
         &[("ifcfg-u2", "DEVICE=u3\nMASTER=bond0\nSLAVE=yes\n")],
-        "vsctl: ifcfg-bond0:1: no network device named u3;",
+        "vsctl: ifcfg-u2:1: no network device named u3;",
     )?;
     topology.host.ip("link add kbr type bridge")?;
     topology.host.ip("link set u2 master kbr")?;
     refused(
         &[("ifcfg-u2", "DEVICE=u2\nMASTER=bond0\nSLAVE=yes\n")],
-        "vsctl: ifcfg-bond0:1: u2 belongs to the kernel's bridge kbr; take it out first",
+        "vsctl: ifcfg-u2:1: u2 belongs to the kernel's bridge kbr; take it out first",
     )
 }

@@ -9,7 +9,7 @@ use std::thread;
 use vswitch::rpc::connection::Connection;
 use vswitch::rpc::message::Failure;
 use vswitch::rpc::{self, Transacted};
-use vswitch::transaction::{Reply, Request, Setting, TransactionError};
+use vswitch::transaction::{Reply, Request, TransactionError};
 
 fn vsctl(rundir: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vsctl"));
@@ -174,7 +174,9 @@ const IFCFG: [(&str, &str); 3] = [
 
 const SCRIPT: &str = "\
 vsctl -- --may-exist add-br br0 \\
-    -- --may-exist add-bond br0 bond0 eth0 eth1 mode=1 miimon=100
+    -- --may-exist add-bond br0 bond0 mode=1 miimon=100 \\
+    -- --may-exist add-bond-iface bond0 eth0 \\
+    -- --may-exist add-bond-iface bond0 eth1
 ";
 
 const NOTES: [&str; 2] = [
@@ -198,26 +200,15 @@ fn path(directory: &tempfile::TempDir) -> &str {
 fn an_import_is_one_transaction_and_tells_its_notes() {
     let files = directory(&IFCFG);
     let applied = |request: &Request| {
-        let settings = vec![Setting::parse("mode=1").unwrap(), Setting::parse("miimon=100").unwrap()];
-        let wanted = Request::AddBond {
-            bridge: "br0".into(),
-            bond: "bond0".into(),
-            members: vec!["eth0".into(), "eth1".into()],
-            settings,
-            may_exist: true,
-            fake_iface: false,
-        };
+        let wanted = Request::AddBondIface { bond: "bond0".into(), iface: "eth1".into(), may_exist: true };
         assert_eq!(*request, wanted);
-        Ok(Transacted { replies: vec![Reply::Done {}, Reply::Done {}], warnings: vec!["careful".into()] })
+        Ok(Transacted { replies: vec![Reply::Done {}; 4], warnings: vec!["careful".into()] })
     };
     let warning = "vsctl: warning: careful\n".to_owned();
     let notes: String = NOTES.iter().map(|note| format!("note: {note}")).collect();
     assert_eq!(answered(&["import", "ifcfg", path(&files)], applied), (0, notes, warning.clone()));
     let script: String = NOTES.iter().fold(SCRIPT.to_owned(), |script, note| format!("{script}# {note}"));
-    assert_eq!(
-        answered(&["--dry-run", "import", "ifcfg", path(&files)], applied),
-        (0, script, warning.clone())
-    );
+    assert_eq!(answered(&["--dry-run", "import", "ifcfg", path(&files)], applied), (0, script, warning));
     let (status, stdout, _) = answered(&["-f", "json", "import", "ifcfg", path(&files)], applied);
     let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((status, &document["applied"]), (0, &true.into()));
@@ -230,9 +221,9 @@ fn what_the_daemon_refuses_of_an_import_is_named_by_file_and_line() {
     let files = directory(&IFCFG);
     let refuse = |_: &Request| {
         let message = "no network device named eth1".to_owned();
-        Err(TransactionError { index: 1, message }.into())
+        Err(TransactionError { index: 3, message }.into())
     };
-    let told = "vsctl: ifcfg-bond0:1: no network device named eth1\nvsctl: nothing was changed\n";
+    let told = "vsctl: ifcfg-eth1:1: no network device named eth1\nvsctl: nothing was changed\n";
     assert_eq!(answered(&["import", "ifcfg", path(&files)], refuse), (1, String::new(), told.into()));
 }
 

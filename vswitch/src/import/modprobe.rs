@@ -66,7 +66,7 @@ pub fn plan(source: &Source, bridge: Option<&str>) -> Outcome {
         if !steps.iter().any(|step| step.request == added.request) {
             steps.push(added);
         }
-        steps.push(Step::add_bond(place, &bridge, name, &[], &options));
+        steps.push(Step::add_bond(place, &bridge, name, &options));
         findings.note(
             place,
             format!(

@@ -9,16 +9,18 @@ use super::{Findings, Host, Place, Step, default_bridge, step};
 /// A bond to be.
 struct Bond<'a> {
     name: &'a str,
-    /// Of its own file, if it has one; otherwise where it is named as MASTER.
+    /// In its own file, if it has one; otherwise where it is named as MASTER.
     place: &'a Place,
     device: Option<&'a Device>,
-    members: Vec<String>,
+    /// In the order in which they are to join.
+    members: Vec<&'a Device>,
 }
 
 /// A bridge to be.
 struct Bridge {
     name: String,
     place: Place,
+    /// Bonds, each before its members.
     bonds: Vec<Step>,
     ports: Vec<Step>,
 }
@@ -46,8 +48,10 @@ pub(super) fn steps(
     for bond in planner.bonds() {
         if let Some((name, place)) = planner.bridge_of(&bond, findings) {
             let options = planner.options(&bond, findings);
-            let step = Step::add_bond(bond.place, &name, bond.name, &bond.members, &options);
-            put(&mut bridges, &name, place).bonds.push(step);
+            let steps = &mut put(&mut bridges, &name, place).bonds;
+            steps.push(Step::add_bond(bond.place, &name, bond.name, &options));
+            let join = |member: &&Device| Step::add_member(&member.place, bond.name, &member.name);
+            steps.extend(bond.members.iter().map(join));
         }
     }
     for device in planner.concerned().filter(|device| planner.is_port(device)) {
@@ -148,10 +152,9 @@ impl<'a> Planner<'a> {
             if self.concerned().any(|other| other.name == name && self.kind(other) != Kind::Bond) {
                 continue;
             }
-            let member = device.name.clone();
             match bonds.iter_mut().find(|bond| bond.name == name) {
-                Some(bond) => bond.members.push(member),
-                None => bonds.push(Bond { name, place: &value.place, device: None, members: vec![member] }),
+                Some(bond) => bond.members.push(device),
+                None => bonds.push(Bond { name, place: &value.place, device: None, members: vec![device] }),
             }
         }
         bonds
@@ -303,7 +306,15 @@ impl<'a> Planner<'a> {
     /// Whether a device is what another one takes it for.
     fn check_is(&self, name: &str, value: &Value, wanted: Kind, findings: &mut Findings) {
         let what = |kind| if kind == Kind::Bond { "bond" } else { "bridge" };
-        let Some(device) = self.concerned().find(|device| device.name == name) else { return };
+        let Some(device) = self.concerned().find(|device| device.name == name) else {
+            if self.masters.contains(name) && self.bridges.contains(name) {
+                findings.problem(
+                    &value.place,
+                    format!("{name} is named in one file as MASTER=, a bond, and in another as BRIDGE="),
+                );
+            }
+            return;
+        };
         let kind = self.kind(device);
         if kind != wanted {
             let described = match kind {

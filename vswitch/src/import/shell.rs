@@ -62,7 +62,7 @@ impl Scanner<'_> {
     fn command(&mut self, found: &mut Vec<Assignment>) -> Result<(), Wrong> {
         let mut exports = false;
         loop {
-            match self.rest.peek() {
+            match self.rest.peek().copied() {
                 None => return Ok(()),
                 Some('\n' | ';') => {
                     self.next();

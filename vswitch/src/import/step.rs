@@ -31,25 +31,26 @@ impl Step {
         Self { place: place.clone(), request, words: words("add-port", &[bridge, port]) }
     }
 
-    /// `options` are words `key=value`.
-    pub(super) fn add_bond(
-        place: &Place,
-        bridge: &str,
-        bond: &str,
-        members: &[String],
-        options: &[String],
-    ) -> Self {
+    /// `options` are words `key=value`. The members follow one by one, so that each has its place, and a bond that is
+    /// there already may lack some.
+    pub(super) fn add_bond(place: &Place, bridge: &str, bond: &str, options: &[String]) -> Self {
         let request = Request::AddBond {
             bridge: bridge.to_owned(),
             bond: bond.to_owned(),
-            members: members.to_vec(),
+            members: Vec::new(),
             settings: options.iter().filter_map(|word| Setting::parse(word)).collect(),
             may_exist: true,
             fake_iface: false,
         };
-        let rest = members.iter().chain(options).map(String::as_str);
+        let rest = options.iter().map(String::as_str);
         let arguments: Vec<&str> = [bridge, bond].into_iter().chain(rest).collect();
         Self { place: place.clone(), request, words: words("add-bond", &arguments) }
+    }
+
+    pub(super) fn add_member(place: &Place, bond: &str, member: &str) -> Self {
+        let request =
+            Request::AddBondIface { bond: bond.to_owned(), iface: member.to_owned(), may_exist: true };
+        Self { place: place.clone(), request, words: words("add-bond-iface", &[bond, member]) }
     }
 }
 

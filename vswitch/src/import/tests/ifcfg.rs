@@ -48,7 +48,7 @@ fn bond_members_and_bridge() {
     ]);
     assert_eq!(
         commands(&plan),
-        "--may-exist add-br br0 -- --may-exist add-bond br0 bond0 eth0 eth1 mode=1 miimon=100"
+        "--may-exist add-br br0 -- --may-exist add-bond br0 bond0 mode=1 miimon=100 -- --may-exist add-bond-iface bond0 eth0 -- --may-exist add-bond-iface bond0 eth1"
     );
     assert_eq!(plan.steps[1].place.to_string(), "ifcfg-bond0:1");
     assert_eq!(
@@ -72,7 +72,7 @@ fn a_xen_host() {
     ]);
     assert_eq!(
         commands(&plan),
-        "--may-exist add-br xenbr0 -- --may-exist add-bond xenbr0 bond0 eth0 eth1 miimon=100 mode=1"
+        "--may-exist add-br xenbr0 -- --may-exist add-bond xenbr0 bond0 miimon=100 mode=1 -- --may-exist add-bond-iface bond0 eth0 -- --may-exist add-bond-iface bond0 eth1"
     );
     assert_eq!(
         about(&plan.notes, "ifcfg-bond0:2"),
@@ -102,7 +102,9 @@ fn options_by_number_or_name_are_the_option_parsers() {
         let plan = with_options(&format!("BONDING_OPTS=\"{words}\"")).unwrap();
         assert_eq!(
             commands(&plan),
-            format!("--may-exist add-br br0 -- --may-exist add-bond br0 bond0 eth0 eth1 {words}")
+            format!(
+                "--may-exist add-br br0 -- --may-exist add-bond br0 bond0 {words} -- --may-exist add-bond-iface bond0 eth0 -- --may-exist add-bond-iface bond0 eth1"
+            )
         );
     }
     // What the parser has to say is told with file and line, whichever modes there are.
@@ -120,7 +122,7 @@ fn options_by_number_or_name_are_the_option_parsers() {
         match with_options(&format!("BONDING_OPTS=\"{words}\"")) {
             Ok(plan) => {
                 assert_eq!(refused, [""; 0], "{words}");
-                assert!(commands(&plan).ends_with(&format!("eth0 eth1 {words}")), "{words}");
+                assert!(commands(&plan).contains(&format!("add-bond br0 bond0 {words} -- ")), "{words}");
             }
             Err(problems) => {
                 let mut refused = refused;
@@ -176,7 +178,7 @@ fn wrong_options_are_named_by_file_and_line() {
 #[test]
 fn linuxs_mode_is_the_default_and_the_last_of_two_words_counts() {
     let plan = with_options("BONDING_OPTS=miimon=100").unwrap();
-    assert!(commands(&plan).ends_with("eth0 eth1 mode=balance-rr miimon=100"));
+    assert!(commands(&plan).contains("bond0 mode=balance-rr miimon=100 -- "));
     assert_eq!(
         about(&plan.notes, "ifcfg-bond0:3"),
         ["ifcfg-bond0:3: no mode is given for bond0; Linux's default is taken, balance-rr"]
@@ -184,9 +186,9 @@ fn linuxs_mode_is_the_default_and_the_last_of_two_words_counts() {
     let plan =
         with_options("BONDING_OPTS='mode=0 miimon=50 mode=1'\nBONDING_OPTS='mode=0 mode=1 miimon=100'")
             .unwrap();
-    assert!(commands(&plan).ends_with("eth0 eth1 mode=1 miimon=100"));
+    assert!(commands(&plan).contains("bond0 mode=1 miimon=100 -- "));
     let plan = with_options("").unwrap();
-    assert!(commands(&plan).ends_with("bond0 eth0 eth1"));
+    assert!(commands(&plan).contains("add-bond br0 bond0 -- --may-exist add-bond-iface bond0 eth0 -- "));
     assert!(
         about(&plan.notes, "ifcfg-bond0:1")[0]
             .contains("has no BONDING_OPTS=; a new bond is active-backup here")
@@ -197,7 +199,10 @@ fn linuxs_mode_is_the_default_and_the_last_of_two_words_counts() {
 fn a_bond_without_a_bridge_gets_one_of_its_own() {
     let bond0 = ("ifcfg-bond0", "DEVICE=bond0\nTYPE=Bond\nIPADDR=10.0.0.1\nBONDING_OPTS=mode=1\n");
     let plan = good(&[bond0, ETH0]);
-    assert_eq!(commands(&plan), "--may-exist add-br br0 -- --may-exist add-bond br0 bond0 eth0 mode=1");
+    assert_eq!(
+        commands(&plan),
+        "--may-exist add-br br0 -- --may-exist add-bond br0 bond0 mode=1 -- --may-exist add-bond-iface bond0 eth0"
+    );
     assert_eq!(
         about(&plan.notes, "ifcfg-bond0:"),
         [
@@ -211,12 +216,15 @@ fn a_bond_without_a_bridge_gets_one_of_its_own() {
     let plan = good(&[bond0, bond1, ETH0]);
     assert_eq!(
         commands(&plan),
-        "--may-exist add-br br0 -- --may-exist add-bond br0 bond0 eth0 mode=1 -- \
+        "--may-exist add-br br0 -- --may-exist add-bond br0 bond0 mode=1 -- --may-exist add-bond-iface bond0 eth0 -- \
          --may-exist add-br br1 -- --may-exist add-bond br1 bond1 mode=1"
     );
     let host = Host::default();
     let plan = import_on(&host, Some("lan"), &[bond0, ETH0]).unwrap();
-    assert_eq!(commands(&plan), "--may-exist add-br lan -- --may-exist add-bond lan bond0 eth0 mode=1");
+    assert_eq!(
+        commands(&plan),
+        "--may-exist add-br lan -- --may-exist add-bond lan bond0 mode=1 -- --may-exist add-bond-iface bond0 eth0"
+    );
     // Never into a bridge that is described and does not mention it: that may be a loop.
     let problems = bad(&[bond0, ETH0, BR0]);
     assert_eq!(
@@ -240,7 +248,10 @@ fn a_bond_without_a_bridge_gets_one_of_its_own() {
 #[test]
 fn a_bond_that_only_its_members_name_and_ports_without_bonds() {
     let plan = good(&[ETH1, ETH0]);
-    assert_eq!(commands(&plan), "--may-exist add-br br0 -- --may-exist add-bond br0 bond0 eth0 eth1");
+    assert_eq!(
+        commands(&plan),
+        "--may-exist add-br br0 -- --may-exist add-bond br0 bond0 -- --may-exist add-bond-iface bond0 eth0 -- --may-exist add-bond-iface bond0 eth1"
+    );
     assert_eq!(plan.steps[1].place.to_string(), "ifcfg-eth0:2");
     let plan = good(&[
         BR0,
@@ -261,7 +272,9 @@ fn members_are_in_the_order_of_file_names() {
         ("ifcfg-eth2", "DEVICE=eth2\nMASTER=bond0\nSLAVE=yes"),
         ("ifcfg-eth10", "DEVICE=eth10\nMASTER=bond0\nSLAVE=yes"),
     ]);
-    assert!(commands(&plan).ends_with("bond0 eth10 eth2 eth0"));
+    assert!(commands(&plan).ends_with(
+        "add-bond-iface bond0 eth10 -- --may-exist add-bond-iface bond0 eth2 -- --may-exist add-bond-iface bond0 eth0"
+    ));
 }
 
 #[test]
@@ -301,7 +314,7 @@ fn networkmanagers_files() {
     ]);
     assert_eq!(
         commands(&plan),
-        "--may-exist add-br br7 -- --may-exist add-bond br7 bond0 ens3 ens4 mode=active-backup"
+        "--may-exist add-br br7 -- --may-exist add-bond br7 bond0 mode=active-backup -- --may-exist add-bond-iface bond0 ens3 -- --may-exist add-bond-iface bond0 ens4"
     );
     assert_eq!(
         about(&plan.notes, "ifcfg-bond0_slave_2"),
@@ -443,7 +456,15 @@ fn contradictions() {
         bad(&[ETH0, ("ifcfg-eth0-old", ETH0.1)]),
         ["ifcfg-eth0-old:1: eth0 is described in ifcfg-eth0:1 too; keep one"]
     );
-    assert!(bad(&[("ifcfg-eth0", "DEVICE=eth0\nBRIDGE=bond0"), ETH1])[0].contains("bond0"));
+    let both = "is named in one file as MASTER=, a bond, and in another as BRIDGE=";
+    assert_eq!(
+        bad(&[("ifcfg-eth0", "DEVICE=eth0\nBRIDGE=bond0"), ETH1]),
+        [format!("ifcfg-eth0:2: bond0 {both}"), format!("ifcfg-eth1:2: bond0 {both}")]
+    );
+    assert_eq!(
+        bad(&[("ifcfg-bond0", "DEVICE=bond0\nTYPE=Bond"), ("ifcfg-eth0", "DEVICE=eth0\nBRIDGE=bond0")]),
+        ["ifcfg-eth0:2: bond0 is a bond and no bridge; see ifcfg-bond0:1"]
+    );
     for (name, what) in [
         ("--", "begins with -"),
         ("a=b", "has a = in it"),
