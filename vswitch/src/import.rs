@@ -74,10 +74,13 @@ impl Remark {
     }
 }
 
-/// `file:line: text`.
+/// `file:line: text`, on one line: control characters of files and their names are escaped.
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.text)
+        for c in format!("{}: {}", self.place, self.text).chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
     }
 }
 

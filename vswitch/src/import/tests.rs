@@ -51,6 +51,15 @@ fn a_script_is_what_a_shell_reads() {
 }
 
 #[test]
+fn a_note_stays_on_its_line() {
+    let at = Place { file: "f\u{1b}".into(), line: 2 };
+    let plan =
+        Plan { steps: vec![Step::add_bridge(&at, "br0")], notes: vec![Remark::new(&at, "a\nrm -r x")] };
+    let script = script(&plan, &["vsctl".to_owned()]);
+    assert_eq!(script, "vsctl --may-exist add-br br0\n# f\\u{1b}:2: a\\nrm -r x\n");
+}
+
+#[test]
 fn a_bond_has_the_bridge_of_its_number() {
     assert_eq!(default_bridge("bond0").as_deref(), Some("br0"));
     assert_eq!(default_bridge("bond12").as_deref(), Some("br12"));

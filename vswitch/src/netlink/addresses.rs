@@ -9,7 +9,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::NetlinkError;
 use super::link::{LINK_HEADER_LEN, dump_request, link_in};
-use super::socket::{Channel, Message};
+use super::socket::Channel;
 
 /// linux/if_link.h; from Linux 5.6 on.
 const IFLA_PERM_ADDRESS: u16 = 54;
@@ -30,7 +30,7 @@ pub fn list() -> Result<BTreeMap<String, MacAddr>, NetlinkError> {
     let mut found = BTreeMap::new();
     channel.transact(&dump_request(sequence), sequence, action, |message| {
         if let Some(link) = link_in(&message) {
-            let mac = permanent(&message).unwrap_or(link.mac);
+            let mac = permanent(message.payload).unwrap_or(link.mac);
             if mac != MacAddr::ZERO {
                 found.insert(link.name, mac);
             }
@@ -39,9 +39,39 @@ pub fn list() -> Result<BTreeMap<String, MacAddr>, NetlinkError> {
     Ok(found)
 }
 
-/// The permanent address in a message about a link.
-fn permanent(message: &Message<'_>) -> Option<MacAddr> {
-    let attributes = NlasIterator::new(message.payload.get(LINK_HEADER_LEN..)?).flatten();
+/// The permanent address in a message about a link, if there is one of 6 octets.
+fn permanent(payload: &[u8]) -> Option<MacAddr> {
+    let attributes = NlasIterator::new(payload.get(LINK_HEADER_LEN..)?).flatten();
     let mut addresses = attributes.filter(|attribute| attribute.kind() == IFLA_PERM_ADDRESS);
     addresses.find_map(|attribute| attribute.value().try_into().ok()).map(MacAddr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message with one attribute.
+    fn message(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut payload = vec![0; LINK_HEADER_LEN];
+        payload.extend((4 + value.len() as u16).to_ne_bytes());
+        payload.extend(kind.to_ne_bytes());
+        payload.extend(value);
+        payload.resize(payload.len().next_multiple_of(4), 0);
+        payload
+    }
+
+    #[test]
+    fn permanent_addresses() {
+        let mac = [2, 0, 0, 0, 9, 1];
+        assert_eq!(permanent(&message(IFLA_PERM_ADDRESS, &mac)), Some(MacAddr(mac)));
+        assert_eq!(permanent(&message(IFLA_PERM_ADDRESS, &[1; 20])), None, "InfiniBand");
+        assert_eq!(permanent(&message(1, &mac)), None, "another attribute");
+        assert_eq!(permanent(&[0; 7]), None);
+    }
+
+    #[test]
+    fn the_kernel_lists_devices() {
+        let found = list().unwrap();
+        assert!(!found.contains_key("lo"), "the loopback device has no address: {found:?}");
+    }
 }

@@ -68,7 +68,8 @@ fn check(outcome: Outcome) {
         Ok(plan) => {
             assert!(!plan.steps.is_empty());
             commands(&plan);
-            script(&plan, &["vsctl".to_owned()]);
+            let script = script(&plan, &["vsctl".to_owned()]);
+            assert_eq!(script.lines().count(), plan.steps.len() + plan.notes.len());
         }
         Err(problems) => assert!(!problems.is_empty()),
     }
