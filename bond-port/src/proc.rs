@@ -53,7 +53,7 @@ impl Bond {
         writeln!(out, "Up Delay (ms): {}", options.updelay().as_millis())?;
         writeln!(out, "Down Delay (ms): {}", options.downdelay().as_millis())?;
         writeln!(out, "Peer Notification Delay (ms): {}", options.peer_notif_delay_set().as_millis())?;
-        self.lacp().map_or(Ok(()), |lacp| ad::write_bond(out, self.name(), lacp))
+        self.lacp().map_or(Ok(()), |lacp| ad::write_bond(out, self.name(), &options.lacp, lacp))
     }
 }
 

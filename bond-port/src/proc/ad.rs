@@ -3,11 +3,10 @@
 use core::fmt::{Result, Write};
 
 use lacp::lacpdu::Address;
-use lacp::{Lacp, PortInfo, PortStatus};
+use lacp::{Lacp, Options, PortInfo, PortStatus};
 
 /// The bond's part, `802.3ad info`.
-pub(super) fn write_bond(out: &mut String, name: &str, lacp: &Lacp) -> Result {
-    let options = lacp.options();
+pub(super) fn write_bond(out: &mut String, name: &str, options: &Options, lacp: &Lacp) -> Result {
     writeln!(out, "\n802.3ad info")?;
     writeln!(out, "LACP active: {}", if options.lacp_active { "on" } else { "off" })?;
     writeln!(out, "LACP rate: {}", if options.lacp_rate.is_fast() { "fast" } else { "slow" })?;

@@ -11,8 +11,10 @@ use crate::transaction::reply::{LacpCounters, LacpMember, LacpPort, LacpStats, L
 /// LACP of a bond; `None` if its mode speaks none.
 pub(super) fn status(bond: &Bond, bridge: &str, now: Duration) -> Option<LacpStatus> {
     let lacp = bond.lacp()?;
-    let (explained, options) = (lacp.explain(now), lacp.options());
-    let (sys_priority, sys_id) = lacp.system();
+    // LACP hears of the options when there is a member.
+    let (explained, options) = (lacp.explain(now), &bond.options().lacp);
+    let (_, sys_id) = lacp.system();
+    let sys_id = if options.ad_actor_system == [0; 6] { sys_id } else { options.ad_actor_system };
     let first_key = || lacp.ports().next().map(|port| port.actor.key);
     let member = |member: &Member| self::member(lacp, member, &explained, now);
     Some(LacpStatus {
@@ -22,7 +24,7 @@ pub(super) fn status(bond: &Bond, bridge: &str, now: Duration) -> Option<LacpSta
         negotiated: lacp.negotiated(),
         fast: options.lacp_rate.is_fast(),
         sys_id: MacAddr(sys_id),
-        sys_priority,
+        sys_priority: options.ad_actor_sys_prio,
         aggregation_key: lacp.active().map(|active| active.actor_key).or_else(first_key).unwrap_or(0),
         aggregator: explained.active.map(|(id, _)| id.0),
         aggregator_reason: explained.active.map(|(_, reason)| reason.to_string()),
