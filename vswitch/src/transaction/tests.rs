@@ -18,6 +18,7 @@ mod columns;
 mod errors;
 mod fdb;
 mod frames;
+mod lacp;
 mod random;
 mod settings;
 
