@@ -1,7 +1,8 @@
 //! The same in mode 802.3ad, where LACP decides.
 
 use forwarding::tables::TransmitPlan;
-use lacp::lacpdu::Address;
+use lacp::lacpdu::{Address, State};
+use lacp::receive::State as Receive;
 use lacp::{NoCarrier, PortExplanation, PortId, PortReason, PortStatus, churn};
 
 use super::{Explanation, disabled, holds, link, receiving, span, unusable};
@@ -105,7 +106,7 @@ impl Bond {
         lines.extend(self.link_problem(&member.name));
         let Some(port) = self.port_of(known).filter(|port| port.link.up) else { return lines };
         lines.push(heard(&port, explained));
-        if !explained.mismatches.is_empty() {
+        if port.receive == Receive::Current && !explained.mismatches.is_empty() {
             let fields: Vec<_> = explained.mismatches.iter().map(ToString::to_string).collect();
             lines.push(format!(
                 "the partner's last LACPDU does not tell this port as it is now: {}",
@@ -180,6 +181,9 @@ fn heard(port: &PortStatus, explained: &PortExplanation) -> String {
     match (age, port.looped) {
         (_, true) => {
             "hears the bond's own LACPDUs, so it is kept out of use until 90 s after the last one".to_owned()
+        }
+        (Some(age), _) if port.actor.state.contains(State::DEFAULTED) => {
+            format!("has heard no LACPDU for {age}; the partner is given up")
         }
         (Some(age), _) => {
             let partner = &port.partner;

@@ -104,7 +104,8 @@ fn why_there_is_no_carrier() {
         ["a1: the partner has fallen silent (LACP receive: CURRENT -> EXPIRED)"]
     );
     pair.pass(ms(10_000));
-    let (summary, _) = pair.explain();
+    let (summary, members) = pair.explain();
+    assert_eq!(members[0][3..], ["has heard no LACPDU for 13.5 s; the partner is given up"]);
     assert!(summary.contains("lacp_strict=on forbids"), "{summary}");
     assert_eq!(
         Pair::new([FAST, FAST], 0).explain().0,

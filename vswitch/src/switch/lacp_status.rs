@@ -40,6 +40,7 @@ fn member(lacp: &Lacp, member: &Member, all: &lacp::Explanation, now: Duration) 
     let id = PortId(member.id().number());
     let port = lacp.port(id)?;
     let explained = all.ports.iter().find(|port| port.port == id)?;
+    let hears = port.receive == receive::State::Current;
     Some(LacpMember {
         name: member.name().to_owned(),
         status: status_word(&port).to_owned(),
@@ -60,7 +61,11 @@ fn member(lacp: &Lacp, member: &Member, all: &lacp::Explanation, now: Duration) 
         looped: port.looped,
         last_lacpdu_age: lacp.last_lacpdu(now, id).map(|age| age.as_millis() as u64),
         reason: explained.reason.to_string(),
-        mismatches: explained.mismatches.iter().map(ToString::to_string).collect(),
+        mismatches: if hears {
+            explained.mismatches.iter().map(ToString::to_string).collect()
+        } else {
+            Vec::new()
+        },
     })
 }
 
