@@ -3,6 +3,7 @@
 mod ad;
 mod admin;
 mod error;
+mod loads;
 
 use core::time::Duration;
 use std::collections::VecDeque;

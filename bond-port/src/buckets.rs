@@ -2,8 +2,34 @@
 //!
 //! A flow's hash picks a bucket for ever; the bucket's holder sends it. With `hash % n` about half of the flows of two
 //! surviving members move when a third is lost; here none does.
+//!
+//! With members of different speeds each has buckets in proportion to its own ([`share_by_weight`]). Where buckets are also
+//! moved by load ([`crate::rebalance`]) the numbers are no longer in proportion, and that is meant: [`adopt`] then follows
+//! the members that come and go without undoing it.
 
-/// Shares `count` buckets among `usable`, with the fewest moves from `held`, the table before.
+/// A member that may be given buckets, and how much it can carry compared with the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weighted<M> {
+    /// The member.
+    pub member: M,
+    /// Its weight: the link's speed in Mb/s, or 1 for all. 0 counts as 1.
+    pub weight: u32,
+}
+
+/// Weights by link speed, in Mb/s.
+///
+/// A member of unknown speed (`None` or 0) counts as fast as the slowest whose speed is known: a guess too low costs
+/// some balance, one too high drops frames, and a speed that is unknown for a moment moves no other member's share much.
+/// If no speed is known all weigh the same.
+pub fn by_speed<M>(members: impl IntoIterator<Item = (M, Option<u32>)>) -> Vec<Weighted<M>> {
+    let known = |speed: Option<u32>| speed.filter(|mbps| *mbps > 0);
+    let members: Vec<(M, Option<u32>)> =
+        members.into_iter().map(|(member, speed)| (member, known(speed))).collect();
+    let slowest = members.iter().filter_map(|(_, speed)| *speed).min().unwrap_or(1);
+    members.into_iter().map(|(member, speed)| Weighted { member, weight: speed.unwrap_or(slowest) }).collect()
+}
+
+/// Shares `count` buckets evenly among `usable`, with the fewest moves from `held`, the table before.
 ///
 /// Every member gets `count / n` buckets or one more. A bucket whose holder is not usable any more, or holds more than
 /// its share, moves; no other does. From a table that this function made, the loss of members therefore moves just
@@ -12,15 +38,86 @@
 /// `held` may be of another length (nothing is kept then), or empty. `usable` holds no member twice; if it is empty so
 /// is the answer.
 pub fn share<M: Copy + PartialEq>(held: &[M], usable: &[M], count: usize) -> Vec<M> {
-    if usable.is_empty() {
-        return Vec::new();
+    let usable: Vec<Weighted<M>> =
+        usable.iter().map(|member| Weighted { member: *member, weight: 1 }).collect();
+    share_by_weight(held, &usable, count)
+}
+
+/// As [`share`], but each member's number of buckets is in proportion to its weight.
+///
+/// Rounded by highest averages (Sainte-Laguë), because then, unlike with largest remainders, no member's number falls
+/// when another is lost, nor grows when one joins: what is said of [`share`]'s moves holds here too, as long as the
+/// weights stay. A member with less than about half a bucket's worth of weight gets none.
+pub fn share_by_weight<M: Copy + PartialEq>(held: &[M], usable: &[Weighted<M>], count: usize) -> Vec<M> {
+    let (table, holds) = kept(held, usable, count);
+    let weights: Vec<u64> = usable.iter().map(|each| u64::from(each.weight.max(1))).collect();
+    let shares = apportion(&weights, &holds, count);
+    deal(table, holds, &shares, usable)
+}
+
+/// The table after members came or went, where buckets are also moved by load: keeps what the load has decided.
+///
+/// - A member that has buckets keeps them. Those of members not usable any more are dealt to the ones that hold least for
+///   their weight. So a loss moves the lost member's buckets only.
+/// - A member that holds none has joined or returned. It takes its share by weight, from each of the others in proportion
+///   to what that holds. [`crate::rebalance::plan`] then does the rest, by load.
+///
+/// From an empty table, or one of another length, it is [`share_by_weight`].
+pub fn adopt<M: Copy + PartialEq>(held: &[M], usable: &[Weighted<M>], count: usize) -> Vec<M> {
+    let (table, holds) = kept(held, usable, count);
+    if holds.iter().all(|holds| *holds == 0) {
+        return share_by_weight(held, usable, count);
     }
-    let position = |holder: &M| usable.iter().position(|member| member == holder);
-    let mut table: Vec<Option<usize>> =
+    let weights: Vec<u64> = usable.iter().map(|each| u64::from(each.weight.max(1))).collect();
+    let even = apportion(&weights, &holds, count);
+    let fresh = |member: usize| holds[member] == 0;
+    let wanted: usize = (0..usable.len()).filter(|member| fresh(*member)).map(|member| even[member]).sum();
+    let orphans = count - holds.iter().sum::<usize>();
+    let mut shares = holds.clone();
+    if wanted >= orphans {
+        // The others give what the orphans don't make up for, each down to one: without any it would count as new.
+        let olds = holds.iter().filter(|holds| **holds > 0).count();
+        let least = usize::from(count - wanted >= olds);
+        let above: Vec<u64> = holds.iter().map(|holds| holds.saturating_sub(least) as u64).collect();
+        shares = apportion(&above, &holds, count - wanted - least * olds);
+        let old = |member: &usize| holds[*member] > 0;
+        (0..usable.len()).filter(old).for_each(|member| shares[member] += least);
+    } else {
+        let of_old = orphans - wanted;
+        for _ in 0..of_old {
+            let old = (0..usable.len()).filter(|member| !fresh(*member));
+            let least = old.min_by_key(|member| {
+                // The highest average again, in whole numbers.
+                core::cmp::Reverse((weights[*member] << 24) / (2 * shares[*member] as u64 + 1))
+            });
+            least.into_iter().for_each(|member| shares[member] += 1);
+        }
+    }
+    (0..usable.len()).filter(|member| fresh(*member)).for_each(|member| shares[member] = even[member]);
+    deal(table, holds, &shares, usable)
+}
+
+/// The table with the holders that are still usable, as positions in `usable`; and how many buckets each holds.
+fn kept<M: Copy + PartialEq>(
+    held: &[M],
+    usable: &[Weighted<M>],
+    count: usize,
+) -> (Vec<Option<usize>>, Vec<usize>) {
+    let position = |holder: &M| usable.iter().position(|each| each.member == *holder);
+    let table: Vec<Option<usize>> =
         if held.len() == count { held.iter().map(position).collect() } else { vec![None; count] };
     let mut holds = vec![0; usable.len()];
     table.iter().flatten().for_each(|holder| holds[*holder] += 1);
-    let shares = shares(&holds, count);
+    (table, holds)
+}
+
+/// Takes from each what it holds above its share and gives what is free to those below. The shares add up to the table.
+fn deal<M: Copy>(
+    mut table: Vec<Option<usize>>,
+    mut holds: Vec<usize>,
+    shares: &[usize],
+    usable: &[Weighted<M>],
+) -> Vec<M> {
     for (member, share) in shares.iter().enumerate() {
         if holds[member] > *share {
             give_back(&mut table, member, holds[member], holds[member] - share);
@@ -36,16 +133,24 @@ pub fn share<M: Copy + PartialEq>(held: &[M], usable: &[M], count: usize) -> Vec
         holds[member] += 1;
         *bucket = Some(member);
     }
-    table.into_iter().flatten().map(|member| usable[member]).collect()
+    table.into_iter().flatten().map(|member| usable[member].member).collect()
 }
 
-/// How many buckets each is to hold. Where they can't be even, those that hold most get one more.
-fn shares(holds: &[usize], count: usize) -> Vec<usize> {
-    let (even, over) = (count / holds.len(), count % holds.len());
-    let mut by_held: Vec<usize> = (0..holds.len()).collect();
-    by_held.sort_by_key(|member| core::cmp::Reverse(holds[*member]));
-    let mut shares = vec![even; holds.len()];
-    by_held.into_iter().take(over).for_each(|member| shares[member] += 1);
+/// How many of `count` buckets each is to hold, by highest averages: each bucket in turn to the one with the highest
+/// `weight / (2 * buckets + 1)`. Of equals to one that would have to give a bucket back otherwise, then to the one that
+/// holds most. A weight of 0 gets nothing, unless all are 0.
+fn apportion(weights: &[u64], holds: &[usize], count: usize) -> Vec<usize> {
+    let mut shares = vec![0; weights.len()];
+    for _ in 0..count {
+        let highest = (0..weights.len()).reduce(|best, next| {
+            // weight / (2 * share + 1), compared without the division; shares are below 2^32 and weights too.
+            let by_best = u128::from(weights[best]) * (2 * shares[next] as u128 + 1);
+            let by_next = u128::from(weights[next]) * (2 * shares[best] as u128 + 1);
+            let need = |member: usize| (holds[member] > shares[member], holds[member]);
+            if (by_next, need(next)) > (by_best, need(best)) { next } else { best }
+        });
+        highest.into_iter().for_each(|member| shares[member] += 1);
+    }
     shares
 }
 

@@ -46,7 +46,7 @@ impl Bond {
                 cause(status),
                 members.len(),
             ),
-            TransmitPlan::Buckets { hash, table } => {
+            TransmitPlan::Buckets { hash, table, .. } => {
                 let way = self.way(*hash, table.len());
                 let sending = members.iter().filter(sends).count();
                 format!(

@@ -17,6 +17,7 @@
 //! - [`balancer`]: the contract between a bond and its mode
 //! - [`bond`]: the bond itself, and in `bond/ad.rs` what it does for a mode that speaks LACP
 //! - [`buckets`]: a transmit table in which as little as possible moves
+//! - [`rebalance`]: moving buckets by load
 //! - [`event`]: what happened, for logs and `monitor`
 //! - [`status`]: what `bond/show` prints
 //! - [`explain`]: why each member does or does not carry traffic, in plain words
@@ -35,6 +36,7 @@ pub mod mode;
 pub mod monitor;
 pub mod options;
 pub mod proc;
+pub mod rebalance;
 pub mod status;
 
 pub use balancer::{Balancer, Change, Compiled, View};

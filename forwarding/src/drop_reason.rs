@@ -36,6 +36,8 @@ drop_reasons! {
     NoPort => "no_port",
     /// To 01:80:c2:00:00:00-0f, which a bridge does not forward (IEEE 802.1Q-2018 8.6.3).
     ReservedMulticast => "reserved_multicast",
+    /// Of the Slow Protocols, on a member of a bond that speaks LACP: no loss, LACP hears the frame by a socket of its own.
+    SlowProtocol => "slow_protocol",
     /// VLAN not allowed on the ingress port, or VLAN ID 4095.
     VlanNotAllowed => "vlan_not_allowed",
     /// Arrived on a bond member that does not receive (inactive, link down).

@@ -54,6 +54,9 @@ impl MacAddr {
         self.0[..5] == [0x01, 0x80, 0xc2, 0, 0] && self.0[5] & 0xf0 == 0
     }
 
+    /// The address of the Slow Protocols, LACP among them (IEEE 802.3-2018 annex 57A.3): one of the reserved ones.
+    pub const SLOW_PROTOCOLS: Self = Self([0x01, 0x80, 0xc2, 0, 0, 0x02]);
+
     /// The address as a 48-bit number, first octet most significant.
     #[inline]
     pub fn to_u64(self) -> u64 {

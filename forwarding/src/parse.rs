@@ -8,7 +8,8 @@ use crate::mac::MacAddr;
 use crate::vlan::VlanTag;
 use crate::wire::arp::ArpPacket;
 use crate::wire::ethernet::{
-    ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_RARP, EthernetHeader, HEADER_LEN,
+    ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_RARP, ETHERTYPE_SLOW_PROTOCOLS, EthernetHeader,
+    HEADER_LEN,
 };
 use crate::wire::ipv4::Ipv4Header;
 use crate::wire::ipv6::{self, Ipv6Header};
@@ -81,6 +82,16 @@ impl Parsed {
     #[inline]
     pub fn is_announcement(&self) -> bool {
         self.resolves_addresses() == Some(true)
+    }
+
+    /// An untagged frame of the Slow Protocols, to their own address; `tag` is the one beside the octets. (One that is
+    /// sent to another address goes its way like any other frame.)
+    #[inline]
+    pub fn is_slow_protocol(&self, tag: Option<VlanTag>) -> bool {
+        self.dst == MacAddr::SLOW_PROTOCOLS
+            && self.ethertype == ETHERTYPE_SLOW_PROTOCOLS
+            && self.inner_tags == 0
+            && tag.is_none()
     }
 
     /// For ARP, RARP and neighbour discovery: whether it is an announcement.

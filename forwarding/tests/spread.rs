@@ -23,8 +23,16 @@ fn tables(policy: HashPolicy) -> Tables {
         let (vlan, learning) = (VlanPolicy::Trunk(None), Learning::default());
         Some(PortEntry { bridge: BridgeId(0), vlan, transmit, snoop: false, learning, storm: None })
     };
-    let members = TransmitPlan::Buckets { hash: policy, table: (1..=MEMBERS).map(DeviceId).collect() };
-    let device = |n: u16| Some(DeviceEntry { port: PortId(n.min(1)), mtu: 1500, admission: Admission::All });
+    let members =
+        TransmitPlan::Buckets { hash: policy, table: (1..=MEMBERS).map(DeviceId).collect(), loads: None };
+    let device = |n: u16| {
+        Some(DeviceEntry {
+            port: PortId(n.min(1)),
+            mtu: 1500,
+            admission: Admission::All,
+            slow_protocols: false,
+        })
+    };
     Tables {
         generation: 1,
         devices: (0..=MEMBERS).map(device).collect(),

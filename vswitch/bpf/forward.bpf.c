@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The kernel's executor of the tables: forwards a frame whose source and destination are known, and leaves every other one
 // to the daemon. Each frame is decided here once; one that is left to the daemon goes to a TAP of its, marked with the
-// device it came from, and nowhere else. Nothing is passed on to the host's own stack.
+// device it came from, and nowhere else. Nothing is passed on to the host's own stack, but for what LACP hears there by a
+// socket.
 //
 // The order of questions is that of forwarding/src/pipeline.rs. Where that one drops a frame, learns or floods, this one
 // leaves the frame to it. Of the ARP and neighbour discovery that is forwarded here the daemon gets copies to look at.
@@ -24,6 +25,8 @@
 #define HASH_OFFLOAD 6
 #define HASH_LAYER34 1
 #define MAX_COPIES 64
+// In the place of a miss: the frame was passed on, for LACP.
+#define SHOWN_PASSED (VSW_MISS_COUNT + 1)
 
 // Set by tests, which can't see where a frame is redirected to: the verdict is written into the frame's control block.
 const volatile __u8 vsw_show_verdict = 0;
@@ -195,6 +198,8 @@ __noinline int vsw_pick(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 		if (!frame->hash)
 			frame->hash = vsw_hash(skb, policy, frame->outer.tpid != 0, frame->outer.tci, inner);
 		bucket = frame->hash % port->buckets;
+		frame->loads = port->loads;
+		frame->bucket = bucket;
 	} else if (port->plan == VSW_PLAN_ROUND_ROBIN) {
 		if (frame->type == TYPE_IPV4 && frame->protocol == PROTOCOL_IGMP)
 			return VSW_MISS_PLAN;
@@ -260,6 +265,15 @@ static __always_inline void count_tx(__u32 device, __u64 bytes)
 static __always_inline __u64 octets_sent(const struct __sk_buff *skb)
 {
 	return skb->len + (skb->vlan_present ? TAG_OCTETS : 0);
+}
+
+static __always_inline void count_load(const struct frame *frame, __u64 bytes)
+{
+	__u32 number = frame->loads - 1;
+	struct vsw_bucket_loads *loads = bpf_map_lookup_elem(&vsw_bucket_loads, &number);
+
+	if (loads)
+		loads->octets[frame->bucket] += bytes;
 }
 
 // Sends copies by all members but the first.
@@ -365,6 +379,12 @@ static __always_inline int punt(struct __sk_buff *skb, const struct vsw_device *
 	return bpf_redirect(device->punt_ifindex, 0);
 }
 
+// Whether the frame goes on to where a packet socket of its type hears it. Only what comes in by a port's device can.
+static __always_inline bool is_for_lacp(const struct __sk_buff *skb, const struct vsw_device *device)
+{
+	return device->flags & VSW_DEVICE_SLOW_PROTOCOLS && is_slow_protocol(skb);
+}
+
 // Everything that is decided before the frame is touched: VSW_MISS_COUNT, or why it is left to the daemon.
 static __always_inline int decide(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 {
@@ -413,6 +433,11 @@ int vsw_forward(struct __sk_buff *skb)
 	if (*seq != began || !to)
 		miss = VSW_MISS_TABLES;
 	if (miss != VSW_MISS_COUNT) {
+		if ((miss == VSW_MISS_GROUP || miss == VSW_MISS_ADMISSION) && is_for_lacp(skb, device)) {
+			if (vsw_show_verdict)
+				show(skb, &frame, SHOWN_PASSED);
+			return TC_ACT_OK;
+		}
 		if (vsw_show_verdict)
 			show(skb, &frame, miss);
 		count_miss(miss);
@@ -431,6 +456,8 @@ int vsw_forward(struct __sk_buff *skb)
 	if (frame.copies > 1)
 		vsw_send_copies(skb, copy, &frame);
 	count_tx(frame.device, octets_sent(skb));
+	if (frame.loads)
+		count_load(&frame, octets_sent(skb));
 	return send(skb, !(device->flags & VSW_DEVICE_INTERNAL), to, frame.dst);
 }
 

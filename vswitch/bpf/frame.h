@@ -13,6 +13,8 @@
 #define TYPE_RARP 0x8035
 #define TYPE_IPV6 0x86dd
 #define PROTOCOL_ICMPV6 58
+#define TYPE_SLOW_PROTOCOLS 0x8809
+#define SLOW_PROTOCOLS_ADDRESS (0x0180c2000002ULL << 16)
 // What is looked at directly: addresses, four tags, an IPv6 header and the first octet behind it.
 #define HEADERS 80
 
@@ -41,6 +43,8 @@ struct frame {
 	__u16 table; // of devices, if copies leave by several
 	__u16 copies; // beyond 1: how many
 	__u8 protocol;
+	__u8 loads;  // of the port: 1 and the number of its counters by bucket
+	__u8 bucket; // and by which it leaves
 	bool resolves; // ARP, RARP or neighbour discovery
 	bool snooped;  // and the daemon wants to see it
 };
@@ -126,4 +130,19 @@ __noinline int vsw_parse(struct __sk_buff *skb, struct frame *frame)
 	if (frame->src >> 56 & 1 || !frame->src)
 		return VSW_MISS_MALFORMED;
 	return VSW_MISS_COUNT;
+}
+
+// An untagged frame of the Slow Protocols, to their own address and sound, as forwarding/src/parse.rs has it. Looks at the
+// octets alone: of a member that may not receive no frame is parsed.
+static __always_inline bool is_slow_protocol(const struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u64 dst, src;
+
+	if (skb->vlan_present || data + ETH_HEADER > end)
+		return false;
+	dst = bpf_be64_to_cpu(*(__be64 *)data) & ~0xffffULL;
+	src = bpf_be64_to_cpu(*(__be64 *)(data + 6)) & ~0xffffULL;
+	return dst == SLOW_PROTOCOLS_ADDRESS && *(__be16 *)(data + 12) == bpf_htons(TYPE_SLOW_PROTOCOLS) && src &&
+	       !(src >> 56 & 1);
 }

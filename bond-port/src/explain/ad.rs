@@ -51,7 +51,7 @@ impl Bond {
 
     fn ad_summary(&self, status: &BondStatus, lacp: &lacp::Explanation) -> String {
         let (name, mode, members) = (&status.name, status.mode, &status.members);
-        if let TransmitPlan::Buckets { hash, table } = self.plan() {
+        if let TransmitPlan::Buckets { hash, table, .. } = self.plan() {
             let sends = |member: &&MemberStatus| member.buckets.is_some_and(|buckets| buckets > 0);
             let sending: Vec<_> = members.iter().filter(sends).collect();
             let fallback = |port: &&PortExplanation| port.reason == PortReason::Fallback;

@@ -29,6 +29,8 @@ pub enum Step {
         /// Its outer tag.
         tag: Option<VlanTag>,
     },
+    /// It is for the LACP of the bond.
+    SlowProtocol,
     /// The port takes it into a VLAN.
     Vlan(Placed),
     /// The device's admission rule lets it in.
@@ -167,6 +169,10 @@ impl Step {
                 format!("received on {}, which belongs to {}", names.device(*device), names.port(*port))
             }
             Self::Parsed { parsed, tag } => describe(parsed, *tag),
+            Self::SlowProtocol => {
+                "of the Slow Protocols: for the bond's LACP, which hears it by a socket of its own, and for no port"
+                    .into()
+            }
             Self::Vlan(Placed { vlan, inner: None, .. }) => format!("in VLAN {vlan}"),
             Self::Vlan(Placed { vlan, inner: Some(inner), .. }) => {
                 format!("in service VLAN {vlan}, with the customer's {}", tag_text(*inner))

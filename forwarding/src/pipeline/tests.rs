@@ -39,7 +39,14 @@ impl Switch {
             generation: 1,
             devices: ports
                 .iter()
-                .map(|((port, _), _)| Some(DeviceEntry { port: *port, mtu: 1500, admission: Admission::All }))
+                .map(|((port, _), _)| {
+                    Some(DeviceEntry {
+                        port: *port,
+                        mtu: 1500,
+                        admission: Admission::All,
+                        slow_protocols: false,
+                    })
+                })
                 .collect(),
             ports: ports
                 .iter()
@@ -58,10 +65,10 @@ impl Switch {
         let mut switch = Self::new(&vec![TRUNK; plain + 1]);
         let port = PortId(plain as u16);
         switch.tables.devices.truncate(plain);
-        switch
-            .tables
-            .devices
-            .extend(admission.map(|admission| Some(DeviceEntry { port, mtu: 1500, admission })));
+        switch.tables.devices.extend(
+            admission
+                .map(|admission| Some(DeviceEntry { port, mtu: 1500, admission, slow_protocols: false })),
+        );
         switch.port(plain).transmit = transmit;
         switch
     }
@@ -137,6 +144,37 @@ fn group_destinations_are_flooded_but_for_the_reserved_ones() {
         assert_eq!(switch.path(0, dst, host(9)), Err(DropReason::ReservedMulticast));
     }
     assert_eq!(switch.fdb().lookup(0, host(9), NOW), None, "nothing is learned from a refused frame");
+}
+
+/// On a member of a bond that speaks LACP, admitted or not. Others of the reserved addresses stay what they are.
+#[test]
+fn slow_protocols_are_for_lacp() {
+    let plan = TransmitPlan::Drop(DropReason::NoMember);
+    let mut switch = Switch::with_bond(1, plan, [Admission::All, Admission::Nothing]);
+    let mut lacpdu = frame(MacAddr::SLOW_PROTOCOLS, host(9));
+    lacpdu[12..14].copy_from_slice(&[0x88, 0x09]);
+    for device in 0..3 {
+        assert_eq!(switch.send(&untagged(device, &lacpdu)), Err(DropReason::ReservedMulticast));
+        switch.device(device.into()).slow_protocols = true;
+        assert_eq!(switch.send(&untagged(device, &lacpdu)), Err(DropReason::SlowProtocol));
+        assert_eq!((switch.egress.vlan, switch.egress.punt), (None, None));
+        // With a tag, beside the octets or in them, it is none.
+        assert_eq!(switch.send(&tagged(device, &lacpdu, 5)), Err(DropReason::ReservedMulticast));
+        assert_eq!(switch.send(&tagged(device, &lacpdu, 0)), Err(DropReason::ReservedMulticast));
+        let within = [&lacpdu[..12], &[0x81, 0, 0, 5], &lacpdu[12..]].concat();
+        assert_eq!(switch.send(&untagged(device, &within)), Err(DropReason::ReservedMulticast));
+        // Nor is another type, another address, or a frame that is no sound one.
+        let other = frame(MacAddr::SLOW_PROTOCOLS, host(9));
+        assert_eq!(switch.send(&untagged(device, &other)), Err(DropReason::ReservedMulticast));
+        let mut other = lacpdu.clone();
+        other[5] = 3;
+        assert_eq!(switch.send(&untagged(device, &other)), Err(DropReason::ReservedMulticast));
+        other[..12].copy_from_slice(&[host(2).0, host(9).0].concat());
+        assert_ne!(switch.send(&untagged(device, &other)), Err(DropReason::SlowProtocol));
+        let unsound = [&lacpdu[..6], &[1; 6], &lacpdu[12..]].concat();
+        assert_eq!(switch.send(&untagged(device, &unsound)), Err(DropReason::InvalidSource));
+    }
+    assert_eq!(switch.fdb().stats().entries, 1, "of the frame to a guest's address");
 }
 
 #[test]
@@ -269,6 +307,7 @@ fn buckets_pick_by_hash() {
     let members = |devices: &[u16]| TransmitPlan::Buckets {
         hash: HashPolicy::Layer2,
         table: devices.iter().map(|d| DeviceId(*d)).collect(),
+        loads: None,
     };
     let mut switch = Switch::with_bond(1, members(&[1, 2]), [Admission::All; 2]);
     for (dst, src) in [(10, 1), (11, 1), (10, 2), (12, 7)] {
@@ -285,8 +324,13 @@ fn two_bonds_hash_one_frame_alike() {
     let mut switch = Switch::new(&[TRUNK, TRUNK, TRUNK]);
     for (port, members) in [(1, [1, 3]), (2, [2, 4])] {
         let table = members.iter().map(|d| DeviceId(*d)).collect();
-        switch.port(port).transmit = TransmitPlan::Buckets { hash: HashPolicy::Layer2, table };
-        let entry = DeviceEntry { port: PortId(port as u16), mtu: 1500, admission: Admission::All };
+        switch.port(port).transmit = TransmitPlan::Buckets { hash: HashPolicy::Layer2, table, loads: None };
+        let entry = DeviceEntry {
+            port: PortId(port as u16),
+            mtu: 1500,
+            admission: Admission::All,
+            slow_protocols: false,
+        };
         switch.tables.devices.push(Some(entry));
     }
     assert_eq!(switch.path(0, host(4), host(1)), Ok(vec![1, 2]), "4 ^ 1 ^ 0x88b5 is even");

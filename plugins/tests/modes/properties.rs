@@ -257,7 +257,8 @@ impl World {
                     assert!(speaks_lacp || *bond.plan() == TransmitPlan::One(member));
                 }
                 BondEvent::MemberLink { from, to, .. } => assert_ne!(from, to),
-                BondEvent::MemberDisabled { .. } | BondEvent::Lacp { .. } => {}
+                BondEvent::MemberDisabled { .. } | BondEvent::BucketMoved { .. } | BondEvent::Lacp { .. } => {
+                }
             }
         }
         let now_so = Told { carrier: bond.carrier(), active: bond.active().map(str::to_owned) };

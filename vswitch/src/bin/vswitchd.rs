@@ -77,7 +77,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         workers.push(worker.context("can't start a worker thread")?);
     }
     let fast = FastPath { kernel, queues };
-    let mut switch = Switch::new(datapath, links, random::number(), settings.metrics.is_some(), fast)
+    let mut switch = Switch::new(epoch, datapath, links, random::number(), settings.metrics.is_some(), fast)
         .context("can't watch members' protocols")?;
     let prepared = switch.prepare_restored(model).map_err(anyhow::Error::msg)?;
     switch.commit(epoch.elapsed(), prepared, 0);

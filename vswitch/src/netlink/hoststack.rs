@@ -1,12 +1,19 @@
 //! Keeps the host's own stack from processing frames that arrive on a switched device, while packet sockets still get
-//! them: an nftables base chain on the device's ingress hook that drops everything. (Packet sockets see a frame before
-//! that hook, __netif_receive_skb_core().) In nft's words:
+//! them: an nftables base chain on the device's ingress hook that drops everything but the Slow Protocols. (Packet sockets
+//! for every protocol see a frame before that hook, those for one protocol behind it: __netif_receive_skb_core(). LACP has
+//! such a socket, and the host has no other use of these frames.) In nft's words:
 //!
 //! ```text
 //! table netdev vswitch-eth1 {
-//!     chain ingress { type filter hook ingress device "eth1" priority 0; policy drop; }
+//!     chain ingress {
+//!         type filter hook ingress device "eth1" priority 0; policy drop;
+//!         @ll,0,48 0x0180c2000002 @ll,96,16 0x8809 accept
+//!     }
 //! }
 //! ```
+//!
+//! The type is compared too: an ARP request to that address is not the host's to answer. A frame with a tag has the tag's
+//! protocol in that place, also where the kernel keeps it beside the octets (nft_payload_copy_vlan()).
 //!
 //! The table outlives a killed daemon, which is wanted: the device is still a port of the switch, and the next daemon
 //! takes over without a gap. While the daemon lives it owns the table (Linux >= 6.9), so that reloading a firewall with
@@ -15,6 +22,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use forwarding::mac::MacAddr;
+use forwarding::wire::ethernet::{ETHERTYPE_OFFSET, ETHERTYPE_SLOW_PROTOCOLS};
 use netlink_packet_route::link::LinkFlags;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
@@ -31,6 +40,7 @@ const NFNL_SUBSYS_NFTABLES: u16 = 10;
 const NFT_MSG_NEWTABLE: u16 = 0;
 const NFT_MSG_DELTABLE: u16 = 2;
 const NFT_MSG_NEWCHAIN: u16 = 3;
+const NFT_MSG_NEWRULE: u16 = 6;
 const NFTA_TABLE_NAME: u16 = 1;
 const NFTA_TABLE_FLAGS: u16 = 2;
 const NFT_TABLE_F_OWNER: u32 = 2;
@@ -43,14 +53,37 @@ const NFTA_CHAIN_TYPE: u16 = 7;
 const NFTA_HOOK_HOOKNUM: u16 = 1;
 const NFTA_HOOK_PRIORITY: u16 = 2;
 const NFTA_HOOK_DEV: u16 = 3;
+const NFTA_RULE_TABLE: u16 = 1;
+const NFTA_RULE_CHAIN: u16 = 2;
+const NFTA_RULE_EXPRESSIONS: u16 = 4;
+const NFTA_LIST_ELEM: u16 = 1;
+const NFTA_EXPR_NAME: u16 = 1;
+const NFTA_EXPR_DATA: u16 = 2;
+const NFTA_PAYLOAD_DREG: u16 = 1;
+const NFTA_PAYLOAD_BASE: u16 = 2;
+const NFTA_PAYLOAD_OFFSET: u16 = 3;
+const NFTA_PAYLOAD_LEN: u16 = 4;
+const NFT_PAYLOAD_LL_HEADER: u32 = 0;
+const NFTA_CMP_SREG: u16 = 1;
+const NFTA_CMP_OP: u16 = 2;
+const NFTA_CMP_DATA: u16 = 3;
+const NFT_CMP_EQ: u32 = 0;
+const NFTA_IMMEDIATE_DREG: u16 = 1;
+const NFTA_IMMEDIATE_DATA: u16 = 2;
+const NFTA_DATA_VALUE: u16 = 1;
+const NFTA_DATA_VERDICT: u16 = 2;
+const NFTA_VERDICT_CODE: u16 = 1;
+const NFT_REG_VERDICT: u32 = 0;
+const NFT_REG_1: u32 = 1;
 const NLA_F_NESTED: u16 = 1 << 15;
 const NF_NETDEV_INGRESS: u32 = 0;
 const NF_DROP: u32 = 0;
+const NF_ACCEPT: u32 = 1;
 
 /// How well the host's stack is kept out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostStack {
-    /// It processes no frame that arrives on the device.
+    /// It processes no frame that arrives on the device, but for a socket's that asks for the Slow Protocols.
     Shielded,
     /// It still sees frames, but answers no ARP and, where possible, no IPv6; the text says why, for the log.
     Partly(String),
@@ -186,7 +219,7 @@ impl Nftables {
     }
 
     /// One transaction: make sure there is a table, so that deleting it can't fail; delete it; make it anew with its
-    /// chain.
+    /// chain and rule.
     fn install(&mut self, device: &str, table_flags: u32) -> Result<(), NetlinkError> {
         let table = table_name(device);
         let name_table = |m: &mut Vec<u8>| append_text(m, NFTA_TABLE_NAME, &table);
@@ -201,12 +234,21 @@ impl Nftables {
             append_text(m, NFTA_CHAIN_TABLE, &table);
             append_text(m, NFTA_CHAIN_NAME, "ingress");
             append_text(m, NFTA_CHAIN_TYPE, "filter");
-            append_attribute(m, NFTA_CHAIN_HOOK | NLA_F_NESTED, |m| {
+            append_nested(m, NFTA_CHAIN_HOOK, |m| {
                 append_number(m, NFTA_HOOK_HOOKNUM, NF_NETDEV_INGRESS);
                 append_number(m, NFTA_HOOK_PRIORITY, 0);
                 append_text(m, NFTA_HOOK_DEV, device);
             });
             append_number(m, NFTA_CHAIN_POLICY, NF_DROP);
+        });
+        batch.message(NFT_MSG_NEWRULE, flags::CREATE | flags::APPEND, |m| {
+            append_text(m, NFTA_RULE_TABLE, &table);
+            append_text(m, NFTA_RULE_CHAIN, "ingress");
+            append_nested(m, NFTA_RULE_EXPRESSIONS, |m| {
+                append_match(m, 0, &MacAddr::SLOW_PROTOCOLS.0);
+                append_match(m, ETHERTYPE_OFFSET as u32, &ETHERTYPE_SLOW_PROTOCOLS.to_be_bytes());
+                append_accept(m);
+            });
         });
         batch.commit(&mut self.0, || format!("make the nftables table \"{table}\""))
     }
@@ -270,6 +312,45 @@ fn append_text(to: &mut Vec<u8>, kind: u16, text: &str) {
 
 fn append_number(to: &mut Vec<u8>, kind: u16, number: u32) {
     append_attribute(to, kind, |value| value.extend_from_slice(&number.to_be_bytes()));
+}
+
+fn append_nested(to: &mut Vec<u8>, kind: u16, value: impl FnOnce(&mut Vec<u8>)) {
+    append_attribute(to, kind | NLA_F_NESTED, value);
+}
+
+/// One step of a rule.
+fn append_expression(to: &mut Vec<u8>, name: &str, data: impl FnOnce(&mut Vec<u8>)) {
+    append_nested(to, NFTA_LIST_ELEM, |m| {
+        append_text(m, NFTA_EXPR_NAME, name);
+        append_nested(m, NFTA_EXPR_DATA, data);
+    });
+}
+
+/// The rule goes on if these octets are at this offset from the start of the frame.
+fn append_match(to: &mut Vec<u8>, offset: u32, octets: &[u8]) {
+    append_expression(to, "payload", |m| {
+        append_number(m, NFTA_PAYLOAD_DREG, NFT_REG_1);
+        append_number(m, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_LL_HEADER);
+        append_number(m, NFTA_PAYLOAD_OFFSET, offset);
+        append_number(m, NFTA_PAYLOAD_LEN, octets.len() as u32);
+    });
+    append_expression(to, "cmp", |m| {
+        append_number(m, NFTA_CMP_SREG, NFT_REG_1);
+        append_number(m, NFTA_CMP_OP, NFT_CMP_EQ);
+        append_nested(m, NFTA_CMP_DATA, |m| {
+            append_attribute(m, NFTA_DATA_VALUE, |value| value.extend_from_slice(octets));
+        });
+    });
+}
+
+/// The frame goes on into the host's stack.
+fn append_accept(to: &mut Vec<u8>) {
+    append_expression(to, "immediate", |m| {
+        append_number(m, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
+        append_nested(m, NFTA_IMMEDIATE_DATA, |m| {
+            append_nested(m, NFTA_DATA_VERDICT, |m| append_number(m, NFTA_VERDICT_CODE, NF_ACCEPT));
+        });
+    });
 }
 
 /// Turns IPv6 off on the device and returns the setting to undo; `None` if that was not done.

@@ -24,6 +24,7 @@ pub(super) mod flags {
     pub(in super::super) const ACK: u16 = libc::NLM_F_ACK as u16;
     pub(in super::super) const DUMP: u16 = libc::NLM_F_DUMP as u16;
     pub(in super::super) const CREATE: u16 = libc::NLM_F_CREATE as u16;
+    pub(in super::super) const APPEND: u16 = libc::NLM_F_APPEND as u16;
 }
 
 /// One message.

@@ -39,12 +39,13 @@ impl Switch {
     ///
     /// # Errors
     /// What can't be had, with the device's name. Nothing has changed then.
-    pub fn prepare(&self, next: Model) -> Result<Prepared, String> {
+    pub fn prepare(&mut self, next: Model) -> Result<Prepared, String> {
         let options = bond_options(&next)?;
         let mut opened = Vec::new();
         for (name, role) in roles(&next) {
             if !self.is_attached_as(name, &role) {
                 opened.extend(self.open(name, &role).map_err(|error| error.to_string())?);
+                self.breathe();
             }
         }
         Ok(Prepared { model: next, options, opened })
@@ -75,7 +76,7 @@ impl Switch {
 
     /// Makes the model the switch's own. When it returns, every worker forwards by it. `commands` is how many commands
     /// made it, 0 at start.
-    pub fn commit(&mut self, now: Duration, prepared: Prepared, commands: usize) {
+    pub fn commit(&mut self, mut now: Duration, prepared: Prepared, commands: usize) {
         let Prepared { model, options, opened } = prepared;
         self.say_farewell(
             |bond| options.get(bond).map(|options| &options.bond),
@@ -119,6 +120,7 @@ impl Switch {
         for attached in released {
             self.fast.unhook(attached.ifindex());
             attached.release();
+            now = self.breathe();
         }
         self.schedule_polling(now);
         self.events.push(EventKind::Config { commands });

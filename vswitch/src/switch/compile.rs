@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bond_port::Bond;
 use forwarding::drop_reason::DropReason;
 use forwarding::ids::{BridgeId, DeviceId, PortId};
 use forwarding::tables::{Admission, BridgeEntry, DeviceEntry, FloodLists, PortEntry, Tables, TransmitPlan};
@@ -56,11 +57,10 @@ impl Switch {
 
     fn device_entry(&self, attached: &Attached) -> Option<DeviceEntry> {
         let id = attached.port?;
-        let admission = match &self.ports.get(id.0)?.bond {
-            None => Admission::All,
-            Some(bond) => bond.admission(attached.name()),
-        };
-        Some(DeviceEntry { port: id, mtu: attached.mtu, admission })
+        let bond = self.ports.get(id.0)?.bond.as_ref();
+        let admission = bond.map_or(Admission::All, |bond| bond.admission(attached.name()));
+        let slow_protocols = bond.is_some_and(speaks_lacp);
+        Some(DeviceEntry { port: id, mtu: attached.mtu, admission, slow_protocols })
     }
 
     fn port_entry(&self, port: &Port, usable: &HashMap<&str, DeviceId>) -> PortEntry {
@@ -89,4 +89,9 @@ impl Switch {
             .collect();
         Arc::new(FloodLists::compile(ports.iter().copied()))
     }
+}
+
+/// Whether a bond's members hear and send LACPDUs.
+fn speaks_lacp(bond: &Bond) -> bool {
+    bond.lacp().is_some()
 }

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use forwarding::fdb::{Fdb, FdbConfig, Tick};
 use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
+use forwarding::tables::{PortEntry, Tables};
 
 use super::Switch;
 use super::attached::Attached;
+use super::bucket_loads::{LoadSlots, loads_of};
 use super::fast_status::Fill;
 use crate::datapath::{Mark, Snapshot};
 use crate::fastpath::cleanup::{InternalPorts, give_up};
 use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
 use crate::fastpath::hooks::{self, Hook};
-use crate::fastpath::layout::{self, MAX_FDBS, Port as FlatPort, device_flags, port_flags};
+use crate::fastpath::layout::{self, MAX_FDBS, MAX_LOADS, Port as FlatPort, device_flags, port_flags};
 use crate::fastpath::{Image, Kernel, encode};
 use crate::model::FastPathMode;
 use crate::netlink::link::{self, Link};
@@ -40,10 +42,18 @@ pub(super) struct Fast {
     fdbs: BTreeSet<u16>,
     /// Names of what the last tables had no room for.
     pub(super) left_out: Vec<String>,
+    /// Who has which counters of buckets.
+    pub(super) loads: LoadSlots,
+    /// Ports whose buckets the kernel does not count.
+    uncounted: usize,
     /// How full the last tables were.
     pub(super) fill: Fill,
     /// Publications so far.
     pub(super) generation: u64,
+    /// Devices are being attached and detached.
+    syncing: bool,
+    /// There is more to attach or detach.
+    sync_again: bool,
     /// What an earlier daemon left, until the first model is committed.
     earlier: Option<Earlier>,
 }
@@ -85,8 +95,12 @@ impl Fast {
             hooks: BTreeMap::new(),
             fdbs,
             left_out: Vec::new(),
+            loads: LoadSlots::default(),
+            uncounted: 0,
             fill: Fill::default(),
             generation: 0,
+            syncing: false,
+            sync_again: false,
             earlier,
         }
     }
@@ -159,6 +173,21 @@ impl Fast {
         }
     }
 
+    /// Gives counters of buckets to the ports of new tables that want them.
+    fn give_counters(&mut self, tables: &Tables) {
+        let Ok(kernel) = &mut self.kernel else { return };
+        let (new, without) = self.loads.give(tables);
+        new.into_iter().for_each(|number| kernel.clear_bucket_loads(number));
+        if without > self.uncounted {
+            tracing::warn!(
+                bonds = without,
+                limit = MAX_LOADS,
+                "no room in the kernel's maps to count by bucket; these bonds are not rebalanced"
+            );
+        }
+        self.uncounted = without;
+    }
+
     /// Puts tables into force in the kernel.
     fn publish(&mut self, image: &Image) {
         let Ok(kernel) = &mut self.kernel else { return };
@@ -215,7 +244,8 @@ impl Switch {
         if self.fast.kernel.is_err() {
             return;
         }
-        let image = encode(&snapshot.tables, &self.facts());
+        self.fast.give_counters(&snapshot.tables);
+        let image = encode(&snapshot.tables, &self.facts(&snapshot.tables));
         self.fast.publish(&image);
         self.indexed = self
             .devices
@@ -225,7 +255,7 @@ impl Switch {
             .collect();
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self, tables: &Tables) -> Facts {
         let device = |number: usize, attached: &Attached| DeviceFacts {
             name: attached.name().to_owned(),
             ifindex: attached.ifindex(),
@@ -238,12 +268,13 @@ impl Switch {
         let devices = self.devices.slots().iter().enumerate();
         let ports = self.ports.slots().iter();
         let bridges = self.bridges.slots().iter();
+        let counters = |port: &PortEntry| self.fast.loads.of(loads_of(&port.transmit)?);
         Facts {
             devices: devices.map(|(n, slot)| slot.as_ref().map(|attached| device(n, attached))).collect(),
-            ports: ports
-                .map(|slot| {
-                    let port = slot.as_ref()?;
-                    Some(PortFacts { name: port.name.clone(), is_bond: port.bond.is_some() })
+            ports: (ports.zip(&tables.ports))
+                .map(|(slot, entry)| {
+                    let (port, loads) = (slot.as_ref()?, entry.as_ref().and_then(counters));
+                    Some(PortFacts { name: port.name.clone(), is_bond: port.bond.is_some(), loads })
                 })
                 .collect(),
             bridges: bridges
@@ -258,9 +289,22 @@ impl Switch {
     /// Attaches the program to the devices of bridges that are fast, and detaches it from others. A device that it can't be
     /// attached to is received from by a worker.
     pub(super) fn sync_hooks(&mut self) {
-        if self.fast.kernel.is_err() {
+        if self.fast.kernel.is_err() || std::mem::replace(&mut self.fast.syncing, true) {
+            // Devices that came meanwhile are seen when the one that is at it looks again.
+            self.fast.sync_again = true;
             return;
         }
+        loop {
+            self.fast.sync_again = false;
+            self.sync_hooks_once();
+            if !self.fast.sync_again {
+                break;
+            }
+        }
+        self.fast.syncing = false;
+    }
+
+    fn sync_hooks_once(&mut self) {
         let mut changes = Vec::new();
         for (number, attached) in self.devices.iter() {
             let wanted = self.is_to_be_hooked(attached);
@@ -275,7 +319,10 @@ impl Switch {
             }
         }
         let mut flags_changed = false;
-        for (number, wanted) in changes {
+        for (number, _) in changes {
+            self.breathe();
+            let Some(attached) = self.devices.get(number) else { continue };
+            let wanted = self.is_to_be_hooked(attached);
             let Some(attached) = self.devices.get_mut(number) else { continue };
             let (name, ifindex) = (attached.name().to_owned(), attached.ifindex());
             let mut hooked = self.fast.hooks.contains_key(&ifindex);

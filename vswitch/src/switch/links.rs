@@ -15,7 +15,7 @@ use crate::netlink::monitor::LinkEvent;
 
 impl Switch {
     /// What the kernel says of devices.
-    pub fn handle_links(&mut self, now: Duration, events: Vec<LinkEvent>) {
+    pub fn handle_links(&mut self, mut now: Duration, events: Vec<LinkEvent>) {
         let mut changed = false;
         for event in events {
             changed |= match event {
@@ -23,6 +23,7 @@ impl Switch {
                 LinkEvent::Deleted(link) => self.link_deleted(now, link.ifindex),
                 LinkEvent::Resync => false,
             };
+            now = self.breathe();
         }
         if changed {
             self.publish();
@@ -33,7 +34,7 @@ impl Switch {
     }
 
     /// All devices there are, after news was lost.
-    pub fn resync_links(&mut self, now: Duration, all: Vec<Link>) {
+    pub fn resync_links(&mut self, mut now: Duration, all: Vec<Link>) {
         let gone: Vec<u32> = self
             .links
             .keys()
@@ -46,6 +47,7 @@ impl Switch {
         }
         for link in all {
             changed |= self.link_changed(now, link);
+            now = self.breathe();
         }
         if changed {
             self.publish();

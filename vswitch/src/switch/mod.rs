@@ -4,6 +4,8 @@
 //! are compiled and published if anything that decides about frames has changed.
 
 mod attached;
+mod breath;
+mod bucket_loads;
 mod commit;
 mod compile;
 pub mod fast;
@@ -18,7 +20,7 @@ mod status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bond_port::{Bond, BondEvent, LinkState, Weight};
 use forwarding::fdb::{Fdb, Tick};
@@ -29,6 +31,7 @@ use forwarding::vlan::VlanPolicy;
 use forwarding::vlan_counters::VlanCounters;
 
 use self::attached::Attached;
+use self::breath::Breath;
 pub use self::commit::Prepared;
 use self::fast::{Fast, FastPath};
 use self::protocol::Protocols;
@@ -87,6 +90,8 @@ pub struct Switch {
     incarnation: u8,
     /// What bonds' modes have to say to their partners.
     protocols: Protocols,
+    /// For work that takes long; everything else gets the time as an argument.
+    breath: Breath,
     /// Everything stays in place at the end.
     handed_over: bool,
 }
@@ -128,12 +133,13 @@ impl Drop for Switch {
 }
 
 impl Switch {
-    /// With no bridge. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
+    /// With no bridge. `now` counts from `epoch`. `links` are all devices there are; `seed` a secret number; `count_vlans` says whether frames are
     /// counted by VLAN; `fast` is the kernel's executor.
     ///
     /// # Errors
     /// No epoll instance can be had.
     pub fn new(
+        epoch: Instant,
         datapath: Datapath,
         links: Vec<Link>,
         seed: u64,
@@ -153,6 +159,7 @@ impl Switch {
             indexed: BTreeSet::new(),
             incarnation: 0,
             protocols: Protocols::new()?,
+            breath: Breath::new(epoch),
             handed_over: false,
             announcer: Announcer::default(),
             seed,
@@ -220,7 +227,8 @@ impl Switch {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let bonds = self.bonds().filter_map(|(_, bond)| bond.next_deadline()).min();
+        let bonds = self.bonds().flat_map(|(_, bond)| [bond.next_deadline(), bond.loads_deadline()]);
+        let bonds = bonds.flatten().min();
         let sweep = (self.bridges.len() > 0).then_some(self.next_sweep);
         let others = [self.next_poll, self.announcer.next_deadline(), self.protocols.next_deadline()];
         others.into_iter().chain([bonds, sweep]).flatten().min()
@@ -237,6 +245,7 @@ impl Switch {
                 bond.handle_timeout(now);
             }
         }
+        self.rebalance(now);
         self.settle(now);
         self.send_announcements(now);
         if now >= self.next_sweep {
@@ -354,7 +363,8 @@ impl Switch {
             }
             // Who was behind it may be anywhere else by now, as behind a plain port without carrier.
             BondEvent::CarrierChanged(false) => self.forget_macs(id),
-            BondEvent::Lacp { .. }
+            BondEvent::BucketMoved { .. }
+            | BondEvent::Lacp { .. }
             | BondEvent::MemberLink { .. }
             | BondEvent::MemberDisabled { .. }
             | BondEvent::CarrierChanged(true) => {}

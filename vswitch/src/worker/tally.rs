@@ -111,7 +111,12 @@ mod tests {
         let (transmit, learning) = (TransmitPlan::One(DeviceId(0)), Learning::default());
         Tables {
             generation: 1,
-            devices: vec![Some(DeviceEntry { port: PortId(0), mtu: 1500, admission: Admission::All })],
+            devices: vec![Some(DeviceEntry {
+                port: PortId(0),
+                mtu: 1500,
+                admission: Admission::All,
+                slow_protocols: false,
+            })],
             ports: vec![Some(PortEntry {
                 bridge: BridgeId(0),
                 vlan,

@@ -4,6 +4,7 @@
 //! then, whose process holds a copy of every descriptor until it is `ip`.
 
 mod links;
+mod listener;
 mod namespace;
 mod netdevs;
 mod shield;

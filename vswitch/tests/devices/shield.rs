@@ -3,13 +3,16 @@
 use std::fs;
 
 use forwarding::mac::MacAddr;
+use forwarding::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_SLOW_PROTOCOLS};
 use vswitch::device::Device;
 use vswitch::device::attach::attach;
 use vswitch::netlink::hoststack::{HostStack, Shield, remove_stale};
 use vswitch::netlink::link;
 
+use crate::listener::Listener;
 use crate::namespace::{in_namespace, ip, until, veth};
-use crate::traffic::{RIGHT, frame, pair, plain, receive, send, sum, waiting};
+use crate::traffic::{RIGHT, TAG, frame, pair, plain, receive, send, sum, waiting};
+use vswitch::device::TxFrame;
 
 /// An ARP request for `10.0.0.1` and an ICMP echo request to it, from 10.0.0.2.
 fn questions(to: MacAddr) -> [Vec<u8>; 2] {
@@ -94,6 +97,63 @@ fn the_hosts_own_stack_does_not_answer_on_a_shielded_device() {
         ip("link del left");
         attached.detach().unwrap();
         assert!(attach("left", 11).unwrap_err().is(libc::ENODEV));
+    });
+}
+
+/// A frame of the Slow Protocols, and such as are none: of other types, to other addresses.
+fn slow_protocol_and_others() -> (Vec<u8>, Vec<Vec<u8>>) {
+    let of = |to: MacAddr, ethertype: u16| {
+        let mut bytes = [&to.0[..], &RIGHT, &ethertype.to_be_bytes(), &[1, 1]].concat();
+        bytes.resize(124, 0x5a);
+        bytes
+    };
+    let slow = of(MacAddr::SLOW_PROTOCOLS, ETHERTYPE_SLOW_PROTOCOLS);
+    let mut others = questions(link::find("left").unwrap().unwrap().mac).to_vec();
+    let mut asks_by_group = others[0].clone();
+    asks_by_group[..6].copy_from_slice(&MacAddr::SLOW_PROTOCOLS.0);
+    others.push(asks_by_group);
+    others.push(of(MacAddr::SLOW_PROTOCOLS, ETHERTYPE_IPV4));
+    others.push(of(MacAddr::BROADCAST, ETHERTYPE_SLOW_PROTOCOLS));
+    (slow, others)
+}
+
+/// Sockets for single types behind `left`, which a host's stack has too: which of the frames get there.
+fn slow_protocols_alone_get_through(right: &Device, shielded: bool) {
+    let hear = |ethertype| Listener::open(11, ethertype).unwrap();
+    let (slow, ipv4, arp) = (hear(ETHERTYPE_SLOW_PROTOCOLS), hear(ETHERTYPE_IPV4), hear(ETHERTYPE_ARP));
+    let (frame, others) = slow_protocol_and_others();
+    let tagged = TxFrame { tag: Some(TAG), ..plain(&frame) };
+    let frames: Vec<_> = others.iter().map(|other| plain(other)).chain([tagged, plain(&frame)]).collect();
+    send(right, &frames);
+    // It was sent last, and frames of one cable arrive in their order.
+    let mut heard = Vec::new();
+    until("the frame of the Slow Protocols", || {
+        heard.extend(std::iter::from_fn(|| slow.next()));
+        heard.contains(&frame).then_some(())
+    });
+    let all = [&ipv4, &arp].map(|socket| std::iter::from_fn(|| socket.next()).count());
+    if shielded {
+        assert_eq!((heard, all), (vec![frame], [0, 0]));
+    } else {
+        assert_eq!((heard.len(), all), (3, [2, 2]), "without a shield all arrive");
+    }
+}
+
+#[test]
+fn slow_protocols_reach_their_socket() {
+    in_namespace(|| {
+        let (_left, right) = pair();
+        slow_protocols_alone_get_through(&right, false);
+        let shield = Shield::install("left", 11).unwrap();
+        let shielded = shield.state() == &HostStack::Shielded;
+        if let HostStack::Partly(reason) = shield.state() {
+            eprintln!("SKIP {reason}");
+        }
+        slow_protocols_alone_get_through(&right, shielded);
+        shield.remove().unwrap();
+        let shield = Shield::install_fallback("left", 11, "for the test").unwrap();
+        slow_protocols_alone_get_through(&right, false);
+        shield.remove().unwrap();
     });
 }
 

@@ -8,11 +8,16 @@ use forwarding::ids::{BridgeId, DeviceId, PortId};
 use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, BridgeEntry, DeviceEntry, Learning, PortEntry, Tables, TransmitPlan};
 use forwarding::vlan::{TPID_8021AD, TPID_8021Q, VlanPolicy, VlanTag};
-use vswitch::device::{Device, RxBurst};
+use forwarding::wire::ethernet::ETHERTYPE_SLOW_PROTOCOLS;
+use forwarding::wire::virtio::VirtioNetHeader;
+use vswitch::device::{Device, RxBurst, TxBurst, TxFrame};
 use vswitch::fastpath::encode::{BridgeFacts, DeviceFacts, PortFacts};
+use vswitch::fastpath::hooks::Hook;
 use vswitch::fastpath::layout::MISSES;
 use vswitch::fastpath::{Facts, encode};
+use vswitch::netlink::hoststack::Shield;
 
+use crate::listener::Listener;
 use crate::rig::{REDIRECT, Rig, SHOT, ifindex, name, until};
 use crate::traffic::with_tags;
 
@@ -37,7 +42,13 @@ fn publish(rig: &mut Rig, guest: VlanPolicy, members: u16, transmit: TransmitPla
             storm: None,
         })
     };
-    let device = |n| DeviceEntry { port: PortId(u16::from(n > 0)), mtu: 1500, admission: Admission::All };
+    let device = |n| DeviceEntry {
+        port: PortId(u16::from(n > 0)),
+        mtu: 1500,
+        // LACP hears what arrives on a member that may not receive.
+        admission: if n == 2 { Admission::Nothing } else { Admission::All },
+        slow_protocols: n > 0,
+    };
     let bridge = BridgeEntry { fdb: Arc::new(fdb), flood: Arc::default(), vlan_counters: None };
     let tables = Tables {
         generation: 1,
@@ -160,7 +171,12 @@ fn every_member_gets_a_copy_as_it_is_to_leave() {
 fn devices_in_no_table() {
     Rig::with(|rig| {
         let table = members(2);
-        publish(rig, VlanPolicy::Access(VLAN), 2, TransmitPlan::Buckets { hash: HashPolicy::Layer2, table });
+        publish(
+            rig,
+            VlanPolicy::Access(VLAN),
+            2,
+            TransmitPlan::Buckets { hash: HashPolicy::Layer2, table, loads: None },
+        );
         let dropped = |rig: &Rig, interface| {
             let before = rig.kernel.misses();
             let ran = rig.run(ifindex(interface), &frame(1)).expect("the kernel takes it");
@@ -175,5 +191,58 @@ fn devices_in_no_table() {
         assert_eq!(dropped(rig, GUESTS + 7), Some(vec!["no_device"]));
         rig.kernel.publish(&encode(&Tables::default(), &Facts::default()));
         assert_eq!(dropped(rig, GUESTS), Some(vec!["no_device"]));
+    });
+}
+
+/// Attached to a member, admitted or not, and behind the shield, the program lets a socket of LACP's hear. It gets frames
+/// of the Slow Protocols and none else; a guest's device has none.
+#[test]
+fn lacp_hears_behind_the_program() {
+    Rig::with(|rig| {
+        let table = members(2);
+        publish(
+            rig,
+            VlanPolicy::Access(VLAN),
+            2,
+            TransmitPlan::Buckets { hash: HashPolicy::Layer2, table, loads: None },
+        );
+        let mut lacpdu = [&MacAddr::SLOW_PROTOCOLS.0[..], &REMOTE.0, &[0x88, 0x09, 1, 1]].concat();
+        lacpdu.resize(124, 0);
+        let mut last = lacpdu.clone();
+        last[123] = 1;
+        // A frame as of LACP that is for a station goes the way of others: here to a worker.
+        let mut to_station = lacpdu.clone();
+        to_station[..6].copy_from_slice(&GUEST.0);
+        for device in 0..3 {
+            let interface = interface_of(device);
+            let (near, index) = (name(interface), ifindex(interface));
+            let hook = Hook::attach(&mut rig.kernel, &near, index, false).expect("it is attached");
+            let shield = Shield::install(&near, index).expect("it is there");
+            let socket = Listener::open(index, ETHERTYPE_SLOW_PROTOCOLS).expect("a socket");
+            let far = Device::netdev(&name(interface + 1), ifindex(interface + 1)).expect("it is there");
+            let before = rig.kernel.misses();
+            let frames = [&lacpdu, &to_station, &last].map(|bytes| TxFrame {
+                bytes,
+                tag: None,
+                inner: None,
+                header: VirtioNetHeader::default(),
+            });
+            far.send_burst(frames, &mut TxBurst::new());
+            let left = || {
+                let after = rig.kernel.misses();
+                (0..MISSES.len()).map(|n| after[n] - before[n]).sum::<u64>()
+            };
+            let expected = if device == 0 { vec![] } else { vec![lacpdu.clone(), last.clone()] };
+            // The guest's are handed to a worker; the others are not counted.
+            let counted = if device == 0 { 3 } else { 1 };
+            let mut heard = Vec::new();
+            until("all of them", || {
+                heard.extend(std::iter::from_fn(|| socket.next()));
+                (heard.len() >= expected.len() && left() >= counted).then_some(())
+            });
+            assert_eq!((heard, left()), (expected, counted), "device {device} by {}", hook.name());
+            hook.detach(&rig.kernel).expect("it is detached");
+            shield.remove().expect("it is removed");
+        }
     });
 }

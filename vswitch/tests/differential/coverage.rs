@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use forwarding::flow_hash::HashPolicy;
 use forwarding::ids::PortId;
-use forwarding::tables::TransmitPlan;
+use forwarding::tables::{Admission, TransmitPlan};
 use forwarding::vlan::VlanPolicy;
 use vswitch::fastpath::layout::MISSES;
 
@@ -26,6 +26,12 @@ pub(crate) struct Coverage {
 impl Coverage {
     pub(crate) fn note(&mut self, scene: &Scene, case: &Case, ran: &Ran) {
         self.cases += 1;
+        if ran.is_passed() {
+            let admission = scene.tables.device(case.device).map(|device| device.admission);
+            let is_admitted = matches!(admission, Some(Admission::All | Admission::AllButReflected));
+            self.saw(&["passed on", if is_admitted { "admitted" } else { "not admitted" }]);
+            return;
+        }
         if !ran.is_forwarded() {
             self.saw(&["left", MISSES[ran.miss].0]);
             return;
@@ -38,7 +44,8 @@ impl Coverage {
         let plan = match &to.transmit {
             TransmitPlan::Drop(_) => "drop",
             TransmitPlan::One(_) => "one",
-            TransmitPlan::Buckets { hash, table } => {
+            TransmitPlan::Buckets { hash, table, loads } => {
+                self.saw(&["load", if loads.is_some() { "counted" } else { "not counted" }]);
                 let table = if table.len() == 256 { "256 buckets" } else { "modulo" };
                 self.saw(&["hash", hash.name(), table]);
                 "buckets"
@@ -76,6 +83,8 @@ impl Coverage {
         for from in ["untagged", "tagged"] {
             expected.extend(["untagged", "tagged"].map(|to| format!("{from} leaves {to}")));
         }
+        expected.extend(["admitted", "not admitted"].map(|how| format!("passed on {how}")));
+        expected.extend(["counted", "not counted"].map(|how| format!("load {how}")));
         let missing: Vec<_> = expected.iter().filter(|what| !self.seen.contains_key(*what)).collect();
         assert!(missing.is_empty(), "never seen: {missing:?}");
     }

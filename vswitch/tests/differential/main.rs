@@ -9,6 +9,8 @@ mod coverage;
 #[path = "../bpf_hash/frames.rs"]
 #[allow(dead_code, reason = "some of them are for the test of the hashes alone")]
 mod hash_frames;
+#[path = "../devices/listener.rs"]
+mod listener;
 mod rig;
 mod scene;
 mod tally;

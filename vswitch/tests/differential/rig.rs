@@ -38,7 +38,7 @@ const LONGEST: usize = 4096;
 pub(crate) struct Ran {
     /// The program's verdict.
     pub(crate) action: u32,
-    /// Index into [`MISSES`]; its length if the frame was forwarded.
+    /// Index into [`MISSES`]; its length if the frame was forwarded, and one more if it was passed on, for LACP.
     pub(crate) miss: usize,
     /// The device by which it leaves, and its port.
     pub(crate) device: u16,
@@ -56,6 +56,10 @@ pub(crate) struct Ran {
 impl Ran {
     pub(crate) fn is_forwarded(&self) -> bool {
         self.miss == MISSES.len()
+    }
+
+    pub(crate) fn is_passed(&self) -> bool {
+        self.miss == MISSES.len() + 1
     }
 }
 

@@ -40,6 +40,9 @@ impl Case {
             let len = *random.pick(&[60, 64, 200, 500, 1400, 1514, 1518, 1522]);
             frame.resize(frame.len().max(len), 0);
         }
+        if random.chance(3) {
+            slow_protocol(random, &mut frame);
+        }
         if random.chance(8) {
             frame.truncate(14 + random.index(frame.len() - 13));
         }
@@ -99,6 +102,15 @@ pub(crate) fn octets(tag: VlanTag) -> [u8; TAG_LEN] {
 pub(crate) fn with_tags(bytes: &[u8], tags: impl IntoIterator<Item = VlanTag>) -> Vec<u8> {
     let tags: Vec<u8> = tags.into_iter().flat_map(octets).collect();
     [&bytes[..12], &tags, &bytes[12..]].concat()
+}
+
+/// Makes a frame of the Slow Protocols, or one that is nearly one. Few in a hundred make the test see them on every rule.
+fn slow_protocol(random: &mut Random, frame: &mut [u8]) {
+    frame[..6].copy_from_slice(&MacAddr::SLOW_PROTOCOLS.0);
+    frame[12..14].copy_from_slice(&[0x88, 0x09]);
+    if random.chance(20) {
+        frame[random.index(14)] = random.index(256) as u8;
+    }
 }
 
 /// Source and destination.

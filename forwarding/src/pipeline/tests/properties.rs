@@ -37,7 +37,7 @@ fn plan() -> impl Strategy<Value = TransmitPlan> {
         1 => Just(TransmitPlan::Drop(DropReason::NoMember)),
         4 => device_id().prop_map(TransmitPlan::One),
         3 => (hash_policy(), vec(device_id(), 0..4))
-            .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table: table.into() }),
+            .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table: table.into(), loads: None }),
         2 => (distinct_devices(), 0..4u32).prop_map(|(members, per_member)| TransmitPlan::RoundRobin {
             members,
             per_member,
@@ -84,8 +84,14 @@ fn tables() -> impl Strategy<Value = Tables> {
             ..port_entry(bridge, vlan, transmit)
         },
     );
-    let device = (0..PORTS + 1, prop_oneof![Just(1500), 0..2000u32], admission())
-        .prop_map(|(port, mtu, admission)| DeviceEntry { port: PortId(port), mtu, admission });
+    let device = (0..PORTS + 1, prop_oneof![Just(1500), 0..2000u32], admission(), any::<bool>()).prop_map(
+        |(port, mtu, admission, slow_protocols)| DeviceEntry {
+            port: PortId(port),
+            mtu,
+            admission,
+            slow_protocols,
+        },
+    );
     let ports = vec(port, PORTS as usize);
     let devices = vec(option::weighted(0.9, device), DEVICES as usize);
     let gone = vec(prop::bool::weighted(0.1), PORTS as usize);
@@ -118,7 +124,7 @@ fn mac() -> impl Strategy<Value = [u8; 6]> {
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let ethertype = prop_oneof![
-        4 => Just([0x08, 0x00]), 2 => Just([0x86, 0xdd]), 1 => Just([0x08, 0x06]), 1 => Just([0x81, 0x00]), 1 => any::<[u8; 2]>(),
+        4 => Just([0x08, 0x00]), 2 => Just([0x86, 0xdd]), 1 => Just([0x08, 0x06]), 1 => Just([0x81, 0x00]), 1 => Just([0x88, 0x09]), 1 => any::<[u8; 2]>(),
     ];
     let sound = (mac(), mac(), ethertype, vec(any::<u8>(), 0..120), 0..3usize).prop_map(
         |(dst, src, ethertype, payload, long)| {

@@ -9,7 +9,11 @@ fn told(trace: &Trace) -> Vec<String> {
 
 #[test]
 fn a_frame_into_a_bond() {
-    let plan = TransmitPlan::Buckets { hash: HashPolicy::Layer2, table: [DeviceId(1), DeviceId(2)].into() };
+    let plan = TransmitPlan::Buckets {
+        hash: HashPolicy::Layer2,
+        table: [DeviceId(1), DeviceId(2)].into(),
+        loads: None,
+    };
     let mut switch = Switch::with_bond(1, plan, [Admission::All; 2]);
     switch.fdb().learn(5, host(2), PortId(1), NOW);
     let bytes = frame(host(2), host(1));
@@ -29,6 +33,24 @@ fn a_frame_into_a_bond() {
     );
     assert_eq!((trace.hash, trace.vlan), (Some(0x88b6), Some(5)));
     assert_eq!(trace.result, switch.send(&tagged(0, &bytes, 0xa005)));
+}
+
+#[test]
+fn a_frame_for_lacp() {
+    let mut switch = Switch::new(&[TRUNK, TRUNK]);
+    switch.device(0).slow_protocols = true;
+    let mut bytes = frame(MacAddr::SLOW_PROTOCOLS, host(1));
+    bytes[12..14].copy_from_slice(&[0x88, 0x09]);
+    let trace = trace(&switch.tables, NOW, &untagged(0, &bytes));
+    assert_eq!(
+        told(&trace)[1..],
+        [
+            "02:00:00:00:00:01 to 01:80:c2:00:00:02, untagged, type 0x8809",
+            "of the Slow Protocols: for the bond's LACP, which hears it by a socket of its own, and for no port",
+            "dropped: slow_protocol",
+        ]
+    );
+    assert_eq!(trace.result, Err(DropReason::SlowProtocol));
 }
 
 #[test]
