@@ -53,7 +53,7 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
 
 /// Options that mean something in mode 802.3ad only.
 fn is_of_lacp(option: &str) -> bool {
-    option == "rebalance_interval" || lacp::Options::names().any(|name| name == option)
+    lacp::Options::names().any(|name| name == option)
 }
 
 fn member_text(out: &mut String, member: &MemberStatus, active: bool) {
