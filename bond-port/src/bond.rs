@@ -73,6 +73,8 @@ pub struct Bond {
     announcements: Announcements,
     revision: u64,
     events: VecDeque<BondEvent>,
+    /// Frames to be sent before what the mode has to say now.
+    outbox: VecDeque<Transmit>,
 }
 
 impl Bond {
@@ -95,6 +97,7 @@ impl Bond {
             announcements: Announcements::default(),
             revision: 0,
             events: VecDeque::new(),
+            outbox: VecDeque::new(),
         }
     }
 

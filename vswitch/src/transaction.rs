@@ -189,6 +189,8 @@ impl Draft<'_> {
             Request::BondEnableMember { bond, member } => self.switch_member(bond, member, true),
             Request::BondDisableMember { bond, member } => self.switch_member(bond, member, false),
             Request::BondExplain { bond } => self.bond_explain(bond.as_deref()),
+            Request::LacpShow { bond } => self.lacp_show(bond.as_deref()),
+            Request::LacpShowStats { bond } => self.lacp_show_stats(bond.as_deref()),
             Request::BondHash { bond, frame } => self.bond_hash(bond, frame),
             Request::Trace { bridge, in_port, frame } => self.trace(bridge, in_port, frame),
             Request::BondList {} => Ok(self.bond_list()),

@@ -11,13 +11,13 @@ use forwarding::pipeline::{self, Ingress, Names, Step};
 use forwarding::tables::TransmitPlan;
 use forwarding::wire::vlan::{TAG_LEN, pop_outer};
 
-use super::Switch;
+use super::{Switch, lacp_status};
 use crate::fastpath::layout::DeviceStats;
 use crate::metrics::samples::{self, Sample};
 use crate::random;
 use crate::transaction::reply::{
-    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash,
-    MemberExplanation, MemberStatus, TraceReply,
+    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash, LacpStats,
+    LacpStatus, MemberExplanation, MemberStatus, TraceReply,
 };
 use crate::transaction::{DeviceFacts, LinkType, Runtime};
 
@@ -53,6 +53,9 @@ impl Moment<'_> {
         for (_, bond) in self.switch.bonds() {
             if let Some(status) = self.bond(bond.name()) {
                 samples::bond(&mut all, &status);
+            }
+            if let (Some(status), Some(stats)) = (self.lacp(bond.name()), self.lacp_stats(bond.name())) {
+                samples::lacp(&mut all, &status, &stats);
             }
         }
         for (_, bridge) in self.switch.bridges.iter() {
@@ -181,6 +184,7 @@ impl Runtime for Moment<'_> {
             present: member.device.is_some(),
             enabled: member.enabled,
             may_enable: member.may_enable,
+            lacp_current: member.lacp_current,
             link: member.link.to_string(),
             link_age: milliseconds(member.link_age),
             delay_left: member.delay_left.map(milliseconds),
@@ -207,6 +211,7 @@ impl Runtime for Moment<'_> {
             active_changes: status.active_changes,
             mac: status.mac,
             carrier: status.carrier,
+            lacp_status: status.lacp.name().to_owned(),
             members: members.collect(),
         })
     }
@@ -247,6 +252,16 @@ impl Runtime for Moment<'_> {
     fn proc_text(&self, bond: &str) -> Option<String> {
         let system = rustix::system::uname();
         Some(self.switch.bond(bond)?.proc_text(&system.release().to_string_lossy()))
+    }
+
+    fn lacp(&self, bond: &str) -> Option<LacpStatus> {
+        let (_, port) = self.switch.port(bond)?;
+        let bridge = self.switch.bridges.get(port.bridge)?;
+        lacp_status::status(port.bond.as_ref()?, &bridge.name, self.now)
+    }
+
+    fn lacp_stats(&self, bond: &str) -> Option<LacpStats> {
+        lacp_status::stats(self.switch.bond(bond)?)
     }
 
     fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String> {

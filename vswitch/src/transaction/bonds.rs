@@ -1,5 +1,7 @@
 //! Commands about bonds and their members.
 
+use bond_port::Mode;
+
 use super::columns::Table;
 use super::reply::{BondSummary, ProcText};
 use super::{Action, Draft, Problem, Reply, Setting};
@@ -143,6 +145,28 @@ impl Draft<'_> {
 
     pub(super) fn bond_explain(&self, name: Option<&str>) -> Result<Reply, Problem> {
         self.of_bonds(name, |name| self.runtime.explain(name)).map(Reply::Explanations)
+    }
+
+    pub(super) fn lacp_show(&self, name: Option<&str>) -> Result<Reply, Problem> {
+        self.check_speaks_lacp(name)?;
+        self.of_bonds(name, |name| self.runtime.lacp(name)).map(Reply::Lacp)
+    }
+
+    pub(super) fn lacp_show_stats(&self, name: Option<&str>) -> Result<Reply, Problem> {
+        self.check_speaks_lacp(name)?;
+        self.of_bonds(name, |name| self.runtime.lacp_stats(name)).map(Reply::LacpStats)
+    }
+
+    fn check_speaks_lacp(&self, name: Option<&str>) -> Result<(), Problem> {
+        let Some(name) = name else { return Ok(()) };
+        let mode = self.running_bond(name)?.mode();
+        if mode == Mode::Ieee8023ad.name() {
+            return Ok(());
+        }
+        Err(format!(
+            "no such lacp object: bond {name} has mode {mode}, which speaks no LACP; it is mode {} that does",
+            Mode::Ieee8023ad
+        ))
     }
 
     /// What there is to tell of one bond, or of all.

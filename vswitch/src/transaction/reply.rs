@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::mac_text;
 
 pub use self::fastpath::{FastPathBridge, FastPathDevice, FastPathProgram, FastPathStatus, FastPathTable};
+pub use self::lacp::{LacpCounters, LacpMember, LacpPort, LacpStats, LacpStatus};
 
 mod fastpath;
+mod lacp;
 
 /// The answer to one command. On the wire it is an object with one field, named after the kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,10 @@ pub enum Reply {
     Proc(Vec<ProcText>),
     /// `bond/explain`.
     Explanations(Vec<BondExplanation>),
+    /// `lacp/show`.
+    Lacp(Vec<LacpStatus>),
+    /// `lacp/show-stats`.
+    LacpStats(Vec<LacpStats>),
     /// `bond/hash`.
     Hash(FrameHash),
     /// `fdb/stats-show`.
@@ -226,8 +232,10 @@ pub struct BondStatus {
     /// Address of the bond: its first member's.
     #[serde(with = "mac_text::option")]
     pub mac: Option<MacAddr>,
-    /// Whether some member is usable.
+    /// Whether frames can leave.
     pub carrier: bool,
+    /// What LACP does: `off`, `configured` or `negotiated` (OVS's words).
+    pub lacp_status: String,
     /// Members in joining order.
     pub members: Vec<MemberStatus>,
 }
@@ -239,10 +247,12 @@ pub struct MemberStatus {
     pub name: String,
     /// There is such a device.
     pub present: bool,
-    /// The link is up, or not yet given up (OVS: `enabled`).
+    /// The link is up, or not yet given up, and LACP, if it is spoken, lets it send (OVS: `enabled`).
     pub enabled: bool,
     /// Carrier is all it needs to be enabled (OVS's word).
     pub may_enable: bool,
+    /// LACP hears its partner (OVS's word); nothing if the mode speaks no LACP.
+    pub lacp_current: Option<bool>,
     /// The bond's opinion of the link: `up`, `down`, `going down`, `going back`.
     pub link: String,
     /// Milliseconds for which it has been so.

@@ -377,6 +377,20 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bond: Option<String>,
     },
+    /// LACP of bonds and their members.
+    #[serde(rename = "lacp/show")]
+    LacpShow {
+        /// Of this bond; of all that speak LACP if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bond: Option<String>,
+    },
+    /// LACP's counters.
+    #[serde(rename = "lacp/show-stats")]
+    LacpShowStats {
+        /// Of this bond; of all that speak LACP if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bond: Option<String>,
+    },
     /// The hash of a frame, and the member by which it would leave.
     #[serde(rename = "bond/hash")]
     BondHash {

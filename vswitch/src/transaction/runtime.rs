@@ -3,7 +3,8 @@
 use forwarding::mac::MacAddr;
 
 use super::reply::{
-    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash, TraceReply,
+    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash, LacpStats,
+    LacpStatus, TraceReply,
 };
 
 /// A network device of the host, as far as it matters for taking it into the switch.
@@ -72,6 +73,12 @@ pub trait Runtime {
 
     /// What Linux's /proc/net/bonding would tell of a running bond; `None` if it does not run yet.
     fn proc_text(&self, bond: &str) -> Option<String>;
+
+    /// LACP of a running bond; `None` if it does not run yet, or speaks none.
+    fn lacp(&self, bond: &str) -> Option<LacpStatus>;
+
+    /// The counters of that.
+    fn lacp_stats(&self, bond: &str) -> Option<LacpStats>;
 
     /// The transmit hash of a frame in a running bond. `frame` is at least an Ethernet header.
     ///
