@@ -31,11 +31,11 @@ pub(crate) trait Algorithm {
 
 /// Buckets shared by weight, and moved only when members come or go.
 #[derive(Default)]
-pub(crate) struct None {
+pub(crate) struct Still {
     table: Vec<Link>,
 }
 
-impl Algorithm for None {
+impl Algorithm for Still {
     fn name(&self) -> &'static str {
         "none"
     }

@@ -17,7 +17,7 @@ use bond_port::rebalance::Policy;
 use clap::Parser;
 use integration::random::Random;
 
-use crate::algorithm::{Algorithm, None, Ours, Ovs};
+use crate::algorithm::{Algorithm, Ours, Ovs, Still};
 use crate::scenario::{Hour, SCENARIOS, Scenario};
 
 /// Compares ways to rebalance a bond, in virtual time.
@@ -70,7 +70,7 @@ fn main() -> anyhow::Result<()> {
 fn run(scenario: &Scenario, seed: u64) -> Vec<(&'static str, Hour)> {
     let traffic = traffic::zipf(&mut Random::new(seed), scenario.total(), scenario.lifetime);
     let algorithms: [Box<dyn Algorithm>; 3] =
-        [Box::<None>::default(), Box::new(Ovs::new(seed)), Box::new(Ours::new(Policy::default()))];
+        [Box::<Still>::default(), Box::new(Ovs::new(seed)), Box::new(Ours::new(Policy::default()))];
     algorithms
         .into_iter()
         .map(|mut algorithm| (algorithm.name(), Hour::run(algorithm.as_mut(), scenario, &traffic)))

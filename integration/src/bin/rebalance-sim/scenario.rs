@@ -50,7 +50,7 @@ impl Scenario {
 pub(crate) struct Hour {
     /// For each second, by how much the most utilised link was above the mean.
     pub(crate) imbalance: Vec<f64>,
-    /// For each second, how many buckets it moved by load.
+    /// For each second, how many buckets it moved that did not have to: other than those of a lost link.
     pub(crate) moves: Vec<usize>,
 }
 
@@ -61,12 +61,18 @@ impl Hour {
         let mut members = Vec::new();
         for (second, octets) in traffic.iter().enumerate().take(SECONDS) {
             let now = scenario.members(second);
+            let mut moves = 0;
             if now != members {
+                let before = algorithm.table().to_vec();
                 algorithm.members(&now);
                 members = now;
+                let carries = |link: Link| members.iter().any(|each| each.member == link);
+                let both = before.iter().zip(algorithm.table());
+                moves += both.filter(|(was, is)| was != is && carries(**was)).count();
             }
             hour.imbalance.push(imbalance(algorithm.table(), octets, &members));
-            hour.moves.push(algorithm.second(second as u64 + 1, octets));
+            moves += algorithm.second(second as u64 + 1, octets);
+            hour.moves.push(moves);
         }
         hour
     }
