@@ -82,6 +82,14 @@ impl Balancer for Ad {
     fn lacp_mut(&mut self) -> Option<&mut Lacp> {
         Some(&mut self.lacp)
     }
+
+    fn buckets(&self) -> &[MemberId] {
+        &self.held
+    }
+
+    fn restore_buckets(&mut self, held: Vec<MemberId>) {
+        self.held = held;
+    }
 }
 
 impl Ad {

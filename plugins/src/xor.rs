@@ -27,6 +27,14 @@ impl Balancer for Xor {
             table: self.table(view, usable, &held).into(),
         })
     }
+
+    fn buckets(&self) -> &[MemberId] {
+        &self.held
+    }
+
+    fn restore_buckets(&mut self, held: Vec<MemberId>) {
+        self.held = held;
+    }
 }
 
 impl Xor {

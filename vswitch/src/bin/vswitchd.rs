@@ -16,12 +16,13 @@ use vswitch::fastpath::cleanup::{self, InternalPorts};
 use vswitch::fastpath::{Kernel, LoadOptions, Pins};
 use vswitch::model::FastPathMode;
 use vswitch::netlink::monitor::LinkMonitor;
+use vswitch::restart::keeper::Keeper;
 use vswitch::rpc::listener::Listener;
 use vswitch::settings::{Flags, LogFormat, Settings};
 use vswitch::switch::Switch;
 use vswitch::switch::fast::FastPath;
 use vswitch::worker::WorkerThread;
-use vswitch::{privileges, punt, random, state_file};
+use vswitch::{privileges, punt, random, restart, state_file};
 
 /// Notices of workers that may wait for the control thread.
 const NOTICES: usize = 1024;
@@ -79,6 +80,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     let fast = FastPath { kernel, queues };
     let mut switch = Switch::new(epoch, datapath, links, random::number(), settings.metrics.is_some(), fast)
         .context("can't watch members' protocols")?;
+    let keeper = take_over(&mut switch, &settings, epoch)?;
     let prepared = switch.prepare_restored(model).map_err(anyhow::Error::msg)?;
     switch.commit(epoch.elapsed(), prepared, 0);
 
@@ -90,7 +92,7 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         "vswitchd runs"
     );
     drop(notices);
-    let places = Places { state: settings.state, metrics: settings.metrics };
+    let places = Places { state: settings.state, metrics: settings.metrics, keeper };
     let control = Control::new(epoch, switch, monitor, listener, signals, inbox, places)?;
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "systemd can't be told that we are ready");
@@ -110,6 +112,22 @@ fn on_signals(signals: &[i32]) -> anyhow::Result<UnixStream> {
     Ok(stream)
 }
 
+/// Lets bonds go on where those of the daemon before were; returns what keeps their state for the next one.
+fn take_over(switch: &mut Switch, settings: &Settings, epoch: Instant) -> anyhow::Result<Option<Keeper>> {
+    let Some(boot) = restart::boot_id() else {
+        tracing::warn!("no boot id in /proc; LACP begins anew at every start");
+        return Ok(None);
+    };
+    let path = restart::path(&settings.rundir);
+    match restart::load(&path, &boot, epoch.elapsed()) {
+        Ok(earlier) => earlier.into_iter().for_each(|earlier| switch.resume(earlier)),
+        Err(reason) => {
+            tracing::warn!(file = %path.display(), %reason, "bonds begin anew, not where the last daemon left them");
+        }
+    }
+    Keeper::start(path, boot).context("thread for the bonds' state").map(Some)
+}
+
 /// Removes what a daemon that is gone has left. The lock on the run directory, which we have, says that it is.
 fn clean_up(settings: &Settings) -> anyhow::Result<()> {
     let devices = cleanup::remove(&Pins::of(&settings.rundir), InternalPorts::Delete);
@@ -118,6 +136,7 @@ fn clean_up(settings: &Settings) -> anyhow::Result<()> {
     for (name, internal) in model.devices().filter(|(name, _)| !devices.contains(name)) {
         cleanup::give_up_by_name(&name, internal);
     }
+    restart::remove(&restart::path(&settings.rundir)).context("the bonds' state can't be removed")?;
     println!("removed what vswitchd with run directory {} has left", settings.rundir.display());
     for name in devices {
         println!("{name}: detached");

@@ -88,12 +88,14 @@ impl Switch {
         let mut stale_fdbs = self.drop_bridges();
         self.update_bridges(now, &mut stale_fdbs);
         self.add_ports(now, &options, &mut stale);
+        self.resume_bonds();
         for device in opened {
             self.install(device);
         }
         self.assign_devices();
         self.pick_up_missing(now);
         self.update_bonds(now, &options);
+        self.restore_bonds(now);
         self.refresh_hints();
         self.sync_protocols();
         self.publish_and_wait();

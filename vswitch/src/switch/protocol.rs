@@ -148,7 +148,8 @@ impl Switch {
                 let port = attached.port.and_then(|port| self.ports.get_mut(port.0));
                 let Some(bond) = port.and_then(|port| port.bond.as_mut()) else { break };
                 match bond.handle_frame(now, attached.slot.device.name(), frame) {
-                    Ok(_) | Err(FrameError::Pdu(PduError::Subtype { .. })) => {}
+                    Ok(_) => self.restart.heard(),
+                    Err(FrameError::Pdu(PduError::Subtype { .. })) => {}
                     Err(error) => {
                         tracing::debug!(bond = bond.name(), device = attached.slot.device.name(), %error, "LACP");
                     }
@@ -163,6 +164,7 @@ impl Switch {
         self.protocols.retry = None;
         for _ in 0..MAX_ROUNDS {
             if self.revisions() != self.published {
+                self.restart.changed();
                 self.publish();
             }
             let waiting =
@@ -183,7 +185,7 @@ impl Switch {
         self.transmit(now);
     }
 
-    fn transmit(&mut self, now: Duration) {
+    pub(super) fn transmit(&mut self, now: Duration) {
         for (_, port) in self.ports.iter_mut() {
             let Some(bond) = &mut port.bond else { continue };
             while let Some(transmit) = bond.poll_transmit(now) {
