@@ -57,7 +57,8 @@ impl LacpLab {
     /// Makes our bond, with these options.
     pub fn bond_ours(&self, options: &str) -> Result<()> {
         let members = self.topology.uplinks().join(" ");
-        let line = format!("add-bond {BRIDGE} {BOND} {members} mode=802.3ad xmit_hash_policy=layer3+4 {options}");
+        let line =
+            format!("add-bond {BRIDGE} {BOND} {members} mode=802.3ad xmit_hash_policy=layer3+4 {options}");
         self.switch.vsctl(&line).map(drop)
     }
 

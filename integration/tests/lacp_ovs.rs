@@ -159,7 +159,10 @@ fn both_members_carry_tcp_and_datagrams_once() -> Result<()> {
             let before = lab.arrived()?;
             let tcp = iperf3(guest, remote, way, 8, SECOND)?;
             let after = lab.arrived()?;
-            println!("fast path {fast}, {way:?}: {:.2} Gb/s, {before:?} then {after:?}", tcp.bits_per_second / 1e9);
+            println!(
+                "fast path {fast}, {way:?}: {:.2} Gb/s, {before:?} then {after:?}",
+                tcp.bits_per_second / 1e9
+            );
             ensure!(tcp.bits_per_second > 1e7, "{tcp:?}");
         }
     }

@@ -14,7 +14,11 @@ impl Lacp {
             let own = self.ports[index].number;
             let is_configured =
                 self.ports.iter().any(|port| port.options.port_number.is_some_and(|of_it| of_it == number));
-            if self.ports[index].options.port_number.is_some() || is_configured || number == 0 || number == own {
+            if self.ports[index].options.port_number.is_some()
+                || is_configured
+                || number == 0
+                || number == own
+            {
                 continue;
             }
             if let Some(other) = self.ports.iter_mut().find(|port| port.number == number) {

@@ -104,8 +104,7 @@ pub fn save(path: &Path, boot: &str, kept: &Kept) -> io::Result<()> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => (),
         }
-        let mut file: File =
-            OpenOptions::new().write(true).create_new(true).mode(0o640).open(&temporary)?;
+        let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&temporary)?;
         file.write_all(&file_form::to_bytes(boot, kept))?;
         fs::rename(&temporary, path)
     };

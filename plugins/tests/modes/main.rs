@@ -8,6 +8,7 @@ mod group;
 mod options;
 mod proc_text;
 mod properties;
+mod restart;
 mod rig;
 mod round_robin;
 mod selftests;

@@ -117,8 +117,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(String, Kept), String> {
 
 pub(super) fn to_bytes(boot: &str, kept: &Kept) -> Vec<u8> {
     let bonds = kept.bonds.iter().map(|(name, bond)| (name.clone(), BondForm::of(bond))).collect();
-    let root =
-        Root { version: VERSION, boot_id: boot.to_owned(), taken_ms: milliseconds(kept.taken), bonds };
+    let root = Root { version: VERSION, boot_id: boot.to_owned(), taken_ms: milliseconds(kept.taken), bonds };
     serde_json::to_vec(&root).expect("keys are texts")
 }
 
@@ -146,7 +145,8 @@ impl BondForm {
             }
             if let Some(port) = member.port {
                 ports.push(
-                    port.read(PortId(place)).map_err(|problem| format!("member {}: {problem}", member.name))?,
+                    port.read(PortId(place))
+                        .map_err(|problem| format!("member {}: {problem}", member.name))?,
                 );
             }
             members.push(member.name);
