@@ -91,7 +91,7 @@ impl SlowSocket {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Lets in what is untagged, from the wire, and to the Slow Protocols' address and of their ethertype.
+    /// Lets in what is untagged, from the wire, and to the Slow Protocols' address.
     fn filter(&self) -> io::Result<()> {
         const LOAD_WORD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
         const LOAD_HALF: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
@@ -101,7 +101,6 @@ impl SlowSocket {
         let [a, b, c, d, e, f] = slow::DESTINATION;
         // What must be equal to what; the kernel calls a frame with a tag of no VLAN device here another host's.
         let conditions = [
-            (LOAD_HALF, 12, u32::from(slow::ETHERTYPE)),
             (LOAD_WORD, 0, u32::from_be_bytes([a, b, c, d])),
             (LOAD_HALF, 4, u32::from_be_bytes([0, 0, e, f])),
             (LOAD_WORD, TAG_PRESENT, 0),
@@ -127,7 +126,9 @@ impl SlowSocket {
         // SAFETY: sockaddr_ll is plain numbers; all zero is a value of it.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        // Behind the kernel's executor and the shield of the host's stack, which let these frames pass: a socket for
+        // all protocols would cost every frame a filter.
+        address.sll_protocol = slow::ETHERTYPE.to_be();
         address.sll_ifindex = ifindex.cast_signed();
         // SAFETY: the pointer and the length are those of a live sockaddr_ll.
         let result = unsafe {

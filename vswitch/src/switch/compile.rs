@@ -93,5 +93,5 @@ impl Switch {
 
 /// Whether a bond's members hear and send LACPDUs.
 fn speaks_lacp(bond: &Bond) -> bool {
-    bond.options().mode.name() == "802.3ad"
+    bond.lacp().is_some()
 }
