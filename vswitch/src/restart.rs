@@ -3,6 +3,7 @@
 //! It is a hint and never an obstacle. What can't be read, or is of another boot or too old, is passed over with a line in
 //! the log; the bonds begin anew then. It is not synced to disk: after a power cut there is nothing to go on with.
 
+pub mod early;
 mod file_form;
 pub mod keeper;
 

@@ -16,6 +16,7 @@ use vswitch::fastpath::cleanup::{self, InternalPorts};
 use vswitch::fastpath::{Kernel, LoadOptions, Pins};
 use vswitch::model::FastPathMode;
 use vswitch::netlink::monitor::LinkMonitor;
+use vswitch::restart::early::Early;
 use vswitch::restart::keeper::Keeper;
 use vswitch::rpc::listener::Listener;
 use vswitch::settings::{Flags, LogFormat, Settings};
@@ -63,6 +64,9 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
 
     let mut monitor = LinkMonitor::open().context("can't open a netlink socket")?;
     let links = monitor.dump()?;
+    let boot = restart::boot_id();
+    let earlier = earlier_bonds(&settings, boot.as_deref(), epoch);
+    let earlier = earlier.map(|kept| (Early::begin(epoch.elapsed(), &kept, &model, &links), kept));
     let mut datapath = Datapath::new();
     let (notices, inbox) = punt::channel(NOTICES);
     let kernel = load_fast_path(&settings)?;
@@ -80,7 +84,10 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     let fast = FastPath { kernel, queues };
     let mut switch = Switch::new(epoch, datapath, links, random::number(), settings.metrics.is_some(), fast)
         .context("can't watch members' protocols")?;
-    let keeper = take_over(&mut switch, &settings, epoch)?;
+    if let Some((mut early, kept)) = earlier {
+        early.repeat(epoch.elapsed());
+        switch.resume(kept, early);
+    }
     let prepared = switch.prepare_restored(model).map_err(anyhow::Error::msg)?;
     switch.commit(epoch.elapsed(), prepared, 0);
 
@@ -92,6 +99,9 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         "vswitchd runs"
     );
     drop(notices);
+    let path = restart::path(&settings.rundir);
+    let keeper =
+        boot.map(|boot| Keeper::start(path, boot)).transpose().context("thread for the bonds' state")?;
     let places = Places { state: settings.state, metrics: settings.metrics, keeper };
     let control = Control::new(epoch, switch, monitor, listener, signals, inbox, places)?;
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
@@ -112,20 +122,17 @@ fn on_signals(signals: &[i32]) -> anyhow::Result<UnixStream> {
     Ok(stream)
 }
 
-/// Lets bonds go on where those of the daemon before were; returns what keeps their state for the next one.
-fn take_over(switch: &mut Switch, settings: &Settings, epoch: Instant) -> anyhow::Result<Option<Keeper>> {
-    let Some(boot) = restart::boot_id() else {
-        tracing::warn!("no boot id in /proc; LACP begins anew at every start");
-        return Ok(None);
-    };
+/// What the daemon before has left of its bonds, if it is of use.
+fn earlier_bonds(settings: &Settings, boot: Option<&str>, epoch: Instant) -> Option<restart::Kept> {
     let path = restart::path(&settings.rundir);
-    match restart::load(&path, &boot, epoch.elapsed()) {
-        Ok(earlier) => earlier.into_iter().for_each(|earlier| switch.resume(earlier)),
-        Err(reason) => {
-            tracing::warn!(file = %path.display(), %reason, "bonds begin anew, not where the last daemon left them");
-        }
-    }
-    Keeper::start(path, boot).context("thread for the bonds' state").map(Some)
+    let Some(boot) = boot else {
+        tracing::warn!("no boot id in /proc; LACP begins anew at every start");
+        return None;
+    };
+    restart::load(&path, boot, epoch.elapsed()).unwrap_or_else(|reason| {
+        tracing::warn!(file = %path.display(), %reason, "bonds begin anew, not where the last daemon left them");
+        None
+    })
 }
 
 /// Removes what a daemon that is gone has left. The lock on the run directory, which we have, says that it is.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Switch;
 use crate::restart::Kept;
+use crate::restart::early::Early;
 
 /// At most so often state is kept because partners speak: what a successor after a crash takes for the time of the last
 /// LACPDU is wrong by as much. A change is kept at once.
@@ -14,6 +15,7 @@ const KEEP_INTERVAL: Duration = Duration::from_millis(250);
 pub(super) struct Restart {
     /// Of the daemon before, until the first model is committed.
     earlier: Option<Kept>,
+    pub(super) early: Early,
     /// A bond is another than when state was last kept.
     changed: bool,
     /// A partner has spoken since.
@@ -41,15 +43,17 @@ impl Restart {
 }
 
 impl Switch {
-    /// Bonds of the first model go on where those were. To be called before it is committed.
-    pub fn resume(&mut self, earlier: Kept) {
+    /// Bonds of the first model go on where those were, and `early` speaks until they do. To be called before it is
+    /// prepared.
+    pub fn resume(&mut self, earlier: Kept, early: Early) {
         self.restart.earlier = Some(earlier);
+        self.restart.early = early;
     }
 
     /// The bonds' state, if it is to be kept now.
     pub fn poll_kept(&mut self, now: Duration) -> Option<Kept> {
         self.restart.next_deadline().filter(|at| *at <= now)?;
-        self.restart = Restart { last: now, ..Restart::default() };
+        (self.restart.changed, self.restart.heard, self.restart.last) = (false, false, now);
         Some(self.kept(now))
     }
 
@@ -68,6 +72,12 @@ impl Switch {
         }
         self.transmit(now);
         self.handed_over = true;
+    }
+
+    /// Lets members that speak before their bonds are there say it again, if it is time.
+    pub(super) fn remind_partners(&mut self) {
+        let now = self.breath.now();
+        self.restart.early.repeat(now);
     }
 
     /// Prepares bonds that have no link yet.
@@ -94,5 +104,9 @@ impl Switch {
                 tracing::info!(bond = bond.name(), ?members, silent_ms = ms, "LACP goes on where it was");
             }
         }
+        // What partners have said since.
+        self.sync_protocols();
+        self.restart.early = Early::default();
+        self.take_frames(now);
     }
 }
