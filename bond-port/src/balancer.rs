@@ -14,6 +14,7 @@ use crate::event::ActiveCause;
 use crate::member::{Member, MemberId};
 use crate::monitor::LinkState;
 use crate::options::BondOptions;
+use crate::rebalance::{BUCKETS, MigrateError, Rebalancer};
 
 /// What has happened since the mode was last asked. When nothing of this kind has (a deadline, a link that goes down,
 /// a member that left), the view says it all.
@@ -93,6 +94,26 @@ pub struct Compiled {
 pub trait Balancer: fmt::Debug + Send {
     /// Makes a plan. Called after every change and at the deadline; may remember what it needs between calls.
     fn compile(&mut self, view: &View<'_>) -> Compiled;
+
+    /// What moves buckets of the transmit table by load, if anything does.
+    fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
+        None
+    }
+
+    /// A period of the rebalancer has ended, and each bucket has sent so many octets by now. After that the mode is asked
+    /// for a new plan.
+    fn rebalance(&mut self, _now: Duration, _counters: &[u64; BUCKETS]) {}
+
+    /// Moves a bucket by hand; says whether it was elsewhere. `None`: the mode moves no buckets. After that the mode is
+    /// asked for a new plan.
+    fn migrate(
+        &mut self,
+        _now: Duration,
+        _bucket: usize,
+        _to: MemberId,
+    ) -> Option<Result<bool, MigrateError>> {
+        None
+    }
 
     /// The LACP that the mode speaks, if it does. A member is the port with [`MemberId::number`] for its number.
     fn lacp(&self) -> Option<&Lacp> {

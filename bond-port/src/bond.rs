@@ -3,6 +3,7 @@
 mod ad;
 mod admin;
 mod error;
+mod loads;
 mod restart;
 
 use core::time::Duration;

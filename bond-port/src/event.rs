@@ -112,6 +112,19 @@ pub enum BondEvent {
     },
     /// The bond got or lost its carrier.
     CarrierChanged(bool),
+    /// A bucket of the transmit table was moved to another member.
+    BucketMoved {
+        /// Its position in the table.
+        bucket: usize,
+        /// Who had it.
+        from: String,
+        /// Who has it now.
+        to: String,
+        /// What it carries, in octets a second.
+        load: u64,
+        /// By the operator, not by load.
+        by_hand: bool,
+    },
     /// Something that LACP tells.
     Lacp {
         /// The member that it is about, if about one.
@@ -164,6 +177,10 @@ impl fmt::Display for BondEvent {
             }
             Self::Announce { member } => write!(f, "announcing learned addresses by device {}", member.0),
             Self::CarrierChanged(up) => write!(f, "carrier {}", if *up { "on" } else { "off" }),
+            Self::BucketMoved { bucket, from, to, load, by_hand } => {
+                let why = if *by_hand { "by hand" } else { "by load" };
+                write!(f, "bucket {bucket} moved from {from} to {to} {why}, it carries {load} octets/s")
+            }
             Self::Lacp { member: Some(member), event } => write!(f, "{member}: {event}"),
             Self::Lacp { member: None, event } => write!(f, "{event}"),
         }

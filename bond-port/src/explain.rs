@@ -41,7 +41,7 @@ impl Bond {
                 cause(status),
                 members.len(),
             ),
-            TransmitPlan::Buckets { hash, table } => {
+            TransmitPlan::Buckets { hash, table, .. } => {
                 let way = match self.options().hash_buckets {
                     0 => format!("{} modulo {}", described(*hash), table.len()),
                     buckets => format!("{} and a table of {buckets} buckets", described(*hash)),

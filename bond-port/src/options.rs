@@ -26,6 +26,7 @@ use self::choice::Refusal;
 use self::elsewhere::{ALIASES, COMMANDS, ELSEWHERE, Elsewhere};
 use self::table::{Entry, OPTIONS, VIEWS};
 use crate::mode::Mode;
+use crate::rebalance::BUCKETS;
 
 /// When a primary that is up becomes the active member again (`primary_reselect`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,7 +83,7 @@ pub struct BondOptions {
     /// In balance-xor and 802.3ad: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where
     /// only a lost member's flows move ([`crate::buckets`]). Not an option of Linux.
     pub hash_buckets: u16,
-    /// In 802.3ad: milliseconds between two looks at the load of the members, after which buckets move from a busy one
+    /// In balance-xor and 802.3ad: milliseconds between two looks at the load of the members, after which buckets move from a busy one
     /// to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets then, whatever `hash_buckets` says.
     /// 0, the default: never. From 1000 on.
     pub rebalance_interval: u32,
@@ -267,8 +268,8 @@ impl BondOptions {
             ),
             stored(
                 "rebalance_interval",
-                self.rebalance_interval != 0 && mode != Mode::Ieee8023ad,
-                &ignored(Mode::Ieee8023ad),
+                self.rebalance_interval != 0 && self.rebalancing().is_zero(),
+                &format!("mode {mode} moves no buckets by load; balance-xor and 802.3ad do"),
             ),
             stored(
                 "resend_igmp",
@@ -326,8 +327,15 @@ impl BondOptions {
 
     /// The number of buckets in the transmit table; 0: as many as there are members to send by.
     pub fn buckets(&self) -> usize {
-        let rebalanced = self.mode == Mode::Ieee8023ad && self.rebalance_interval > 0;
-        if rebalanced { MOST_BUCKETS } else { self.hash_buckets.into() }
+        if self.rebalancing().is_zero() { self.hash_buckets.into() } else { BUCKETS }
+    }
+
+    /// How often buckets are moved by load; zero: never.
+    pub fn rebalancing(&self) -> Duration {
+        match self.mode {
+            Mode::BalanceXor | Mode::Ieee8023ad => Duration::from_millis(self.rebalance_interval.into()),
+            Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast => Duration::ZERO,
+        }
     }
 
     fn in_force(&self, ms: u32) -> Duration {
@@ -344,9 +352,6 @@ impl fmt::Display for BondOptions {
         f.write_str(&words.join(" "))
     }
 }
-
-/// Buckets of a table in which buckets are moved, by loss of a member or by load.
-pub const MOST_BUCKETS: usize = 256;
 
 /// Options that Linux refuses in other modes, with the value that means nothing. (`ad_select` and `min_links` it takes
 /// in any mode.)

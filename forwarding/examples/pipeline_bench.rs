@@ -85,18 +85,21 @@ fn measure(name: &str, tables: &Tables, device: u16, frames: &[Vec<u8>]) {
 }
 
 fn main() {
-    let bond = TransmitPlan::Buckets {
+    let bond = |loads| TransmitPlan::Buckets {
         hash: HashPolicy::Layer2,
-        table: [DeviceId(PORTS - 1), DeviceId(PORTS)].into(),
+        table: [DeviceId(PORTS - 1), DeviceId(PORTS)].repeat(128).into(),
+        loads,
     };
     let members: Arc<[DeviceId]> = [DeviceId(PORTS - 1), DeviceId(PORTS)].into();
     let round_robin =
         TransmitPlan::RoundRobin { members: Arc::clone(&members), per_member: 1, turn: Arc::default() };
     let plain = tables(None);
-    let bonded = tables(Some(bond));
+    let bonded = tables(Some(bond(None)));
+    let counted = tables(Some(bond(Some(Arc::default()))));
     let in_turn = tables(Some(round_robin));
     let by_all = tables(Some(TransmitPlan::All { members }));
-    for (tables, port) in [(&plain, 1), (&bonded, PORTS - 1), (&in_turn, PORTS - 1), (&by_all, PORTS - 1)] {
+    let bonds = [&bonded, &counted, &in_turn, &by_all].map(|tables| (tables, PORTS - 1));
+    for (tables, port) in [(&plain, 1)].into_iter().chain(bonds) {
         if let Some(bridge) = &tables.bridges[0] {
             for n in 0..GUESTS {
                 bridge.fdb.learn(0, mac(n), PortId(port), Tick(1));
@@ -108,6 +111,7 @@ fn main() {
     let broadcast: Vec<_> = (0..16).map(|n| frame(MacAddr::BROADCAST, mac(200 + n))).collect();
     measure("unicast, known, plain port", &plain, 0, &to_guests);
     measure("unicast, known, into a bond", &bonded, 0, &to_guests);
+    measure("unicast, known, into a bond, counted", &counted, 0, &to_guests);
     measure("unicast, known, round robin of 2", &in_turn, 0, &to_guests);
     measure("unicast, known, copies by 2 members", &by_all, 0, &to_guests);
     measure("unicast, known, out of a bond", &bonded, PORTS - 1, &from_guests);

@@ -12,6 +12,7 @@
 //! - [`fdb`]: the bounded MAC learning table
 //! - [`flow_hash`]: transmit hashes
 //! - [`turn`]: round robin
+//! - [`bucket_loads`]: what left by each bucket of a bond
 //! - [`storm`]: storm control of a port
 //! - [`vlan_counters`]: what came in by VLAN
 //! - [`tables`]: what the control thread compiles and executors read
@@ -21,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 pub mod announce;
+pub mod bucket_loads;
 pub mod drop_reason;
 pub mod fdb;
 pub mod flow_hash;

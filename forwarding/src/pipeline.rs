@@ -6,6 +6,7 @@
 
 use core::cell::Cell;
 
+use crate::bucket_loads::BucketLoads;
 use crate::drop_reason::DropReason;
 use crate::fdb::{Entry, Fdb, Learned, REFLECTION_TICKS, Tick};
 use crate::flow_hash::HashPolicy;
@@ -128,6 +129,9 @@ trait Observer {
 
     /// The frame's turn in a round robin.
     fn turn(&self, turn: &Turn) -> u32;
+
+    /// So many octets leave by a bucket.
+    fn load(&self, loads: &BucketLoads, bucket: u32, octets: u64);
 }
 
 /// Nobody looks: every note compiles to nothing.
@@ -140,6 +144,11 @@ impl Observer for Silent {
     #[inline(always)]
     fn turn(&self, turn: &Turn) -> u32 {
         turn.take()
+    }
+
+    #[inline(always)]
+    fn load(&self, loads: &BucketLoads, bucket: u32, octets: u64) {
+        loads.add(bucket as usize, octets);
     }
 }
 

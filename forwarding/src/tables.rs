@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::bucket_loads::BucketLoads;
 use crate::drop_reason::DropReason;
 use crate::fdb::Fdb;
 use crate::flow_hash::HashPolicy;
@@ -108,6 +109,8 @@ pub enum TransmitPlan {
         hash: HashPolicy,
         /// Bucket to device.
         table: Arc<[DeviceId]>,
+        /// Counters of what leaves by each bucket, if the bond moves buckets by load: the same ones for as long as it does.
+        loads: Option<Arc<BucketLoads>>,
     },
     /// By the member whose turn it is ([`crate::turn`]). IGMP (IPv4, no tag in the octets) takes no turn and leaves by
     /// the first member, so that the upstream switch has a host's memberships at one port. (Linux: by

@@ -23,7 +23,8 @@ fn tables(policy: HashPolicy) -> Tables {
         let (vlan, learning) = (VlanPolicy::Trunk(None), Learning::default());
         Some(PortEntry { bridge: BridgeId(0), vlan, transmit, snoop: false, learning, storm: None })
     };
-    let members = TransmitPlan::Buckets { hash: policy, table: (1..=MEMBERS).map(DeviceId).collect() };
+    let members =
+        TransmitPlan::Buckets { hash: policy, table: (1..=MEMBERS).map(DeviceId).collect(), loads: None };
     let device = |n: u16| {
         Some(DeviceEntry {
             port: PortId(n.min(1)),

@@ -16,6 +16,7 @@
 //! - [`probe`]: numbered datagrams that show what an event cost
 //! - [`numbered`]: single numbered frames, to tell by which wires each came
 //! - [`qemu`]: virtual machines with a kernel of their own
+//! - [`many_bonds`]: LACP bonds with partners in virtual time
 //! - [`crowd`]: hundreds of ports with bare interfaces at the other end
 //! - [`packets`]: raw frames in and out, counted by tag
 //! - [`wire`]: ARP, ND and UDP frames, and recognising announcements
@@ -38,6 +39,7 @@ pub mod generator;
 pub mod hash;
 pub mod lacp_lab;
 pub mod lacpdu;
+pub mod many_bonds;
 pub mod netfilter;
 pub mod netns;
 pub mod numbered;

@@ -13,6 +13,8 @@ use integration::testing::{Turn, switch_turn};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SETTLE: Duration = Duration::from_millis(300);
+/// How long each daemon lives: long enough to hear a partner once that speaks every second.
+const LIFE: Duration = Duration::from_millis(1_200);
 /// From the start of the process to its first LACPDU.
 const FIRST: Duration = Duration::from_millis(500);
 const PROGRAMS: [&str; 4] = ["ovs-vswitchd", "ovsdb-server", "ovs-vsctl", "ethtool"];
@@ -86,7 +88,7 @@ fn survives(fast_path: bool, rate: &str, restarts: usize, end: End, away: Durati
     let ears = lab.listen()?;
     let mut probe = probe(&lab)?;
     for _ in 0..restarts {
-        std::thread::sleep(SETTLE);
+        std::thread::sleep(LIFE);
         probe.mark("end");
         match end {
             End::HandOver => ensure!(lab.switch.hand_over()?.success()),

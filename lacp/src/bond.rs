@@ -13,7 +13,7 @@ use crate::mux::Gates;
 use crate::options::{Options, PortOptions};
 use crate::port::{AggregatorId, Heard, Port, PortId};
 use crate::selection::{Ready, Selection};
-use crate::slow::{Pdu, PduError, SUBTYPE_MARKER};
+use crate::slow::{Pdu, PduError};
 use crate::timer::LONG_TIMEOUT_TIME;
 use crate::{mux, receive, transmit};
 
@@ -28,6 +28,7 @@ const EVENTS: usize = 1024;
 /// what waits in its sockets: a LACPDU that has arrived counts, however late it is read.
 #[derive(Debug, Clone)]
 pub struct Lacp {
+    /// When the machines last rested: what was due by then is done, what is due later is not.
     pub(crate) now: Duration,
     pub(crate) options: Options,
     pub(crate) address: [u8; 6],
@@ -40,6 +41,8 @@ pub struct Lacp {
     events: VecDeque<Event>,
     /// Index of the port that may send next.
     turn: usize,
+    /// What [`Lacp::next_deadline`] says.
+    deadline: Option<Duration>,
 }
 
 /// Why a port can't be added, or its options not be changed.
@@ -104,6 +107,7 @@ impl Lacp {
             carrier: Some(NoCarrier::NoPorts),
             events: VecDeque::new(),
             turn: 0,
+            deadline: None,
         }
     }
 
@@ -194,25 +198,24 @@ impl Lacp {
     /// It is malformed, of another protocol, or of no port of the bond. It is counted, and nothing else changes.
     pub fn handle_frame(&mut self, now: Duration, id: PortId, pdu: &[u8]) -> Result<Handled, FrameError> {
         let index = self.index(id).ok_or(FrameError::UnknownPort(id))?;
-        self.now = self.now.max(now);
-        let now = self.now;
+        let now = self.now.max(now);
         let port = &mut self.ports[index];
         let lacpdu = match Pdu::parse(pdu) {
             Ok(Pdu::Lacp(lacpdu)) => lacpdu,
             Ok(Pdu::Marker(marker)) => {
                 port.responder.receive(now, &marker, &mut port.stats);
-                if port.port_enabled() {
-                    return Ok(Handled::Taken);
+                if !port.port_enabled() {
+                    port.responder.clear();
+                    return Ok(Handled::Ignored);
                 }
-                port.responder.clear();
-                return Ok(Handled::Ignored);
+                self.deadline = self.compute_deadline();
+                return Ok(Handled::Taken);
             }
             Err(error) => {
-                let marker = pdu.first() == Some(&SUBTYPE_MARKER);
                 match error {
                     PduError::Subtype { .. } => port.stats.unknown_rx += 1,
-                    PduError::TlvType { .. } if marker => port.stats.marker_unknown_rx += 1,
-                    _ => port.stats.illegal_rx += 1,
+                    PduError::TlvType { .. } => port.stats.marker_unknown_rx += 1,
+                    PduError::Short { .. } | PduError::TlvLength { .. } => port.stats.illegal_rx += 1,
                 }
                 return Err(error.into());
             }
@@ -258,16 +261,23 @@ impl Lacp {
         }
     }
 
-    /// Time has passed.
+    /// Time has passed. It costs next to nothing if nothing is due.
     pub fn handle_timeout(&mut self, now: Duration) {
-        self.settle(now);
+        if self.next_deadline().is_some_and(|due| due <= now) {
+            self.settle(now);
+        }
     }
 
     /// The next PDU to be sent, untagged, from the port's own address ([`crate::slow::frame`]). Ports take turns, and
     /// answers to markers come after LACPDUs.
     pub fn poll_transmit(&mut self, now: Duration) -> Option<(PortId, Pdu)> {
-        self.now = self.now.max(now);
-        let now = self.now;
+        let now = self.now.max(now);
+        let pdu = self.take_pdu(now)?;
+        self.deadline = self.compute_deadline();
+        Some(pdu)
+    }
+
+    fn take_pdu(&mut self, now: Duration) -> Option<(PortId, Pdu)> {
         let count = self.ports.len();
         let order = |turn: usize| (0..count).map(move |i| (turn + i) % count);
         for index in order(self.turn) {
@@ -283,8 +293,14 @@ impl Lacp {
     }
 
     /// When [`Lacp::handle_timeout`] is to be called and [`Lacp::poll_transmit`] may have something, if nothing else
-    /// happens before. `None`: never.
+    /// happens before. `None`: never. It is known without a look at the ports, so that a caller may ask hundreds of
+    /// bonds at each turn of its loop.
     pub fn next_deadline(&self) -> Option<Duration> {
+        debug_assert_eq!(self.deadline, self.compute_deadline());
+        self.deadline
+    }
+
+    fn compute_deadline(&self) -> Option<Duration> {
         self.ports.iter().filter_map(|port| port.next_deadline(self.now)).min()
     }
 
@@ -384,6 +400,7 @@ impl Lacp {
             self.note([Event::Carrier { down: carrier }]);
         }
         self.carrier = carrier;
+        self.deadline = self.compute_deadline();
     }
 
     /// One run of every machine. True if something moved.

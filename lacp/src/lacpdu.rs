@@ -11,8 +11,6 @@ pub const VERSION: u8 = 1;
 const TLV_ACTOR: u8 = 1;
 const TLV_PARTNER: u8 = 2;
 const TLV_COLLECTOR: u8 = 3;
-/// Where the TLVs begin that only version 2 has.
-const EXTENSIONS: usize = 58;
 
 /// State of a port: eight flags in one octet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -178,25 +176,22 @@ impl Lacpdu {
         Self { version: VERSION, actor, partner, collector_max_delay: 0 }
     }
 
-    /// Reads a LACPDU that begins with its subtype. Reserved octets are not looked at; in a version other than 1 what
-    /// follows the three TLVs of version 1 is passed over.
+    /// Reads a LACPDU that begins with its subtype. As clause 6.4.12 has it, version, TLV types and reserved octets are
+    /// not looked at, and what a later version puts behind the three TLVs of version 1 is passed over: that is how a
+    /// later version can be spoken to. Their lengths may be checked, and are. (Linux checks nothing but the PDU's
+    /// length.)
     ///
     /// # Errors
-    /// Shorter than 110 octets; another subtype; one of the three TLVs has another type or length; in a later
-    /// version, a TLV after them has a length that is less than 2 or leads out of the PDU.
+    /// Shorter than 110 octets; another subtype; one of the three TLVs has another length.
     pub fn parse(pdu: &[u8]) -> Result<Self, PduError> {
         let short = PduError::Short { found: pdu.len() };
         let (wire, _) = Wire::ref_from_prefix(pdu).map_err(|_| short)?;
         if wire.subtype != SUBTYPE_LACP {
             return Err(PduError::Subtype { found: wire.subtype });
         }
-        wire.actor.header(2).expect(TLV_ACTOR, 20)?;
-        wire.partner.header(22).expect(TLV_PARTNER, 20)?;
-        TlvHeader { offset: 42, tlv: wire.collector_tlv, length: wire.collector_length }
-            .expect(TLV_COLLECTOR, 16)?;
-        if wire.version > VERSION {
-            check_extensions(pdu)?;
-        }
+        wire.actor.header(2).expect_length(20)?;
+        wire.partner.header(22).expect_length(20)?;
+        TlvHeader { offset: 42, tlv: wire.collector_tlv, length: wire.collector_length }.expect_length(16)?;
         Ok(Self {
             version: wire.version,
             actor: wire.actor.into(),
@@ -222,22 +217,6 @@ impl Lacpdu {
         };
         zerocopy::transmute!(wire)
     }
-}
-
-/// That the TLVs of a later version stay within the PDU.
-fn check_extensions(pdu: &[u8]) -> Result<(), PduError> {
-    let mut offset = EXTENSIONS;
-    while let Some(&[tlv, length]) = pdu.get(offset..offset + 2).and_then(|header| header.first_chunk()) {
-        if tlv == TLV_TERMINATOR {
-            break;
-        }
-        let header = TlvHeader { offset, tlv, length };
-        offset += usize::from(length);
-        if length < 2 || offset > pdu.len() {
-            return Err(header.illegal_length());
-        }
-    }
-    Ok(())
 }
 
 impl WirePort {

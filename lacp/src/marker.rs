@@ -52,11 +52,12 @@ impl Marker {
         if wire.subtype != SUBTYPE_MARKER {
             return Err(PduError::Subtype { found: wire.subtype });
         }
-        let response = wire.tlv == TLV_RESPONSE;
-        let expected = if response { TLV_RESPONSE } else { TLV_INFORMATION };
-        TlvHeader { offset: 2, tlv: wire.tlv, length: wire.length }.expect(expected, 16)?;
+        if !matches!(wire.tlv, TLV_INFORMATION | TLV_RESPONSE) {
+            return Err(PduError::TlvType { offset: 2, expected: TLV_INFORMATION, found: wire.tlv });
+        }
+        TlvHeader { offset: 2, tlv: wire.tlv, length: wire.length }.expect_length(16)?;
         Ok(Self {
-            response,
+            response: wire.tlv == TLV_RESPONSE,
             requester_port: wire.requester_port.get(),
             requester_system: wire.requester_system,
             transaction: wire.transaction.get(),

@@ -21,7 +21,7 @@ use crate::mux;
 use crate::options::Options;
 use crate::port::{AggregatorId, Port, Selected};
 use crate::receive::State as Receive;
-use crate::timer::SHORT_TIMEOUT_TIME;
+use crate::timer::{CHURN_DETECTION_TIME, SHORT_TIMEOUT_TIME};
 
 /// `ad_select`: what makes an aggregator better than another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -331,23 +331,31 @@ fn same_group(a: &Port, b: &Port) -> bool {
 
 /// The lower, the sooner a port is attached when `max_links` does not let all. Where the partner's System Identifier
 /// has precedence, its port priorities come first, so that two systems that both keep ports in reserve keep the same
-/// ones, as the standard has it for systems of limited capability; and a port that it refuses is passed over.
+/// ones, as the standard has it for systems of limited capability. A port that the partner refuses is passed over.
 fn rank(port: &Port, now: Duration) -> impl Ord + use<> {
     let (ours, theirs) = (&port.actor_oper, &port.partner_oper);
     let silent = port.receive.state == Receive::Expired;
-    let theirs_first = port.has_partner() && theirs.system_identifier() < ours.system_identifier();
-    let refused = theirs_first && port.refused.expired(now);
+    let theirs_first = partner_decides(port);
+    let refused = port.refused.expired(now);
     let decided_there = theirs_first.then_some(theirs.port_priority);
     (silent, refused, decided_there, ours.port_priority, theirs_first.then_some(theirs.port), ours.port)
 }
 
-/// The partner refuses a port if it speaks and still does not come into SYNC after we have. That ends when it does.
+/// The partner's System Identifier has precedence.
+fn partner_decides(port: &Port) -> bool {
+    port.has_partner() && port.partner_oper.system_identifier() < port.actor_oper.system_identifier()
+}
+
+/// The partner refuses a port if it speaks and still does not come into SYNC long after we have. That ends when it
+/// does. One that decides has no need to wait. One that has to find out which ports we keep gets Churn_Detection_Time,
+/// and is not waited for any longer than that while a port is there in reserve.
 fn watch_refusal(port: &mut Port, now: Duration) {
     let in_sync = |heard: &crate::port::Heard| heard.lacpdu.actor.state.contains(Flags::SYNCHRONIZATION);
     if port.receive.state != Receive::Current || port.heard.as_ref().is_some_and(in_sync) {
         port.refused.stop();
     } else if port.mux.state == mux::State::Attached && port.refused == crate::timer::Timer::default() {
-        port.refused.start(now, SHORT_TIMEOUT_TIME);
+        let patience = if partner_decides(port) { SHORT_TIMEOUT_TIME } else { CHURN_DETECTION_TIME };
+        port.refused.start(now, patience);
     }
 }
 

@@ -76,7 +76,7 @@ pub enum PduError {
         /// The subtype found.
         found: u8,
     },
-    /// Another TLV than the one that must stand there.
+    /// A Marker PDU whose TLV is neither marker nor answer.
     #[error("TLV of type {found} at octet {offset}, expected type {expected}")]
     TlvType {
         /// Where, from the subtype on.
@@ -86,7 +86,7 @@ pub enum PduError {
         /// What stands there.
         found: u8,
     },
-    /// A TLV with a length that its type does not have, or that leads out of the PDU.
+    /// A TLV with a length that its place does not allow.
     #[error("TLV of type {tlv} at octet {offset} has the illegal length {found}")]
     TlvLength {
         /// Where, from the subtype on.
@@ -117,18 +117,12 @@ pub(crate) struct TlvHeader {
 }
 
 impl TlvHeader {
-    /// That the TLV is what must stand there.
-    pub(crate) fn expect(self, tlv: u8, length: u8) -> Result<(), PduError> {
-        if self.tlv != tlv {
-            Err(PduError::TlvType { offset: self.offset, expected: tlv, found: self.tlv })
-        } else if self.length != length {
-            Err(self.illegal_length())
-        } else {
+    /// That the TLV has the length that its place asks for.
+    pub(crate) fn expect_length(self, length: u8) -> Result<(), PduError> {
+        if self.length == length {
             Ok(())
+        } else {
+            Err(PduError::TlvLength { offset: self.offset, tlv: self.tlv, found: self.length })
         }
-    }
-
-    pub(crate) fn illegal_length(self) -> PduError {
-        PduError::TlvLength { offset: self.offset, tlv: self.tlv, found: self.length }
     }
 }

@@ -3,11 +3,11 @@
 use core::time::Duration;
 
 use crate::bond::Lacp;
-use crate::lacpdu::{Lacpdu, PortInfo};
+use crate::lacpdu::{Lacpdu, PortInfo, State as Flags};
 use crate::port::{AggregatorId, Heard, Port, PortId, Selected};
 use crate::selection::Reason;
-use crate::timer::Timer;
-use crate::{mux, receive, transmit};
+use crate::timer::{LONG_TIMEOUT_TIME, SHORT_TIMEOUT_TIME, Timer};
+use crate::{mux, receive};
 
 /// What a successor has to know of a bond. All times are relative to when it was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +60,12 @@ impl Lacp {
 
     /// Before an orderly stop: every port that speaks wants to say once more what it said last, so that the partner's
     /// timeouts begin anew just before nobody speaks for a while.
-    pub fn repeat(&mut self) {
+    pub fn repeat(&mut self, now: Duration) {
         for port in &mut self.ports {
             port.ntt = true;
-            transmit::step(port);
         }
+        // Takes it back where nothing may be sent.
+        self.settle(now);
     }
 
     /// Takes over from a predecessor. To be called after all ports are added and their links told, and before anything
@@ -78,6 +79,9 @@ impl Lacp {
     /// Receive machine was in CURRENT or DEFAULTED. Its Mux is where it was; its gates are wanted and not confirmed, as
     /// after any change, and **nothing is sent on it until they are confirmed**: the first LACPDU of the successor says
     /// what the last one of the predecessor said. The silence of the restart counts: `current_while_timer` goes on.
+    /// An old snapshot serves too, as long as it tells the last change: a partner that sends in time leaves 2 s of 3
+    /// (`lacp_rate=fast`) or 60 s of 90 on the timer at any moment, so that after up to 1 s or 30 s it is heard again
+    /// before the timer expires.
     pub fn restore(&mut self, now: Duration, snapshot: &Snapshot, elapsed: Duration) -> Vec<PortId> {
         let mut restored = Vec::new();
         self.adopt_numbers(snapshot);
@@ -119,13 +123,15 @@ fn resume(port: &mut Port, now: Duration, saved: &PortSnapshot, elapsed: Duratio
     port.receive.state = saved.receive;
     port.receive.current_while_timer = Timer::default();
     if saved.receive == receive::State::Current {
-        port.receive.current_while_timer.start(now, saved.current_while.saturating_sub(elapsed));
+        // With `lacp_rate` slow where it was fast, the partner will have longer.
+        let slower = saved.actor.state.contains(Flags::TIMEOUT) && !port.fast;
+        let more = if slower { LONG_TIMEOUT_TIME - SHORT_TIMEOUT_TIME } else { Duration::ZERO };
+        let left = saved.current_while.saturating_add(more).saturating_sub(elapsed);
+        port.receive.current_while_timer.start(now, left);
+    } else {
+        port.set_partner(Flags::TIMEOUT, port.fast);
     }
-    let volatile = [
-        crate::lacpdu::State::SYNCHRONIZATION,
-        crate::lacpdu::State::DEFAULTED,
-        crate::lacpdu::State::EXPIRED,
-    ];
+    let volatile = [Flags::SYNCHRONIZATION, Flags::DEFAULTED, Flags::EXPIRED];
     for flag in volatile {
         port.set_actor(flag, saved.actor.state.contains(flag));
     }

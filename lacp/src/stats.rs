@@ -10,8 +10,8 @@ pub struct Stats {
     pub lacpdu_tx: u64,
     /// LACPDUs with our own system id: a loop. They are in `lacpdu_rx` too.
     pub loopback_rx: u64,
-    /// LACPDUs or Marker PDUs that are cut off, or have an illegal TLV type or length. (OVS: RX Bad PDUs; Linux:
-    /// LACPDU Illegal Rx.)
+    /// LACPDUs or Marker PDUs that are cut off, or have a TLV of an illegal length. (OVS: RX Bad PDUs; Linux: LACPDU
+    /// Illegal Rx.)
     pub illegal_rx: u64,
     /// Other slow protocols. (Linux: LACPDU Unknown Rx.)
     pub unknown_rx: u64,

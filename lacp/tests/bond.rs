@@ -285,3 +285,53 @@ fn a_successor_goes_on_with_what_its_predecessor_used() {
     assert_eq!((port.actor.port, port.partner.system[5], port.receive.name()), (1, 0xaa, "CURRENT"));
     assert_eq!(successor.last_lacpdu(ms(5), PortId(0)), Some(ms(20 + 200 + 5)));
 }
+
+/// Whatever the calls in between are that have nothing to do with timers: a timer that runs out meanwhile is still due.
+#[test]
+fn nothing_that_is_due_is_forgotten() {
+    let marker = Marker { response: false, requester_port: 1, requester_system: [2; 6], transaction: 7 };
+    let calls: [fn(&mut Lacp, Pdu); 4] = [
+        |lacp, _| while lacp.poll_transmit(ms(3500)).is_some() {},
+        |lacp, marker| {
+            lacp.handle_frame(ms(3500), PortId(0), &marker.emit()).unwrap();
+            while lacp.poll_transmit(ms(3500)).is_some() {}
+        },
+        |lacp, _| assert!(lacp.handle_frame(ms(3500), PortId(0), &[1; 9]).is_err()),
+        |lacp, _| assert!(lacp.handle_frame(ms(3500), PortId(0), &[9; PDU_LEN]).is_err()),
+    ];
+    for call in calls {
+        let mut lacp = bond();
+        lacp.add_port(ms(0), PortId(0), PortOptions::default()).unwrap();
+        lacp.handle_link(ms(0), PortId(0), Link::up(1000, Duplex::Full));
+        while lacp.poll_transmit(ms(0)).is_some() {}
+        lacp.handle_timeout(ms(2500));
+        while lacp.poll_transmit(ms(2500)).is_some() {}
+        assert_eq!(lacp.next_deadline(), Some(ms(3000)), "the end of EXPIRED");
+        call(&mut lacp, Pdu::Marker(marker));
+        assert_eq!(lacp.next_deadline(), Some(ms(3000)));
+        lacp.handle_timeout(ms(3600));
+        assert_eq!(lacp.port(PortId(0)).unwrap().receive.name(), "DEFAULTED");
+    }
+}
+
+/// To ask every bond whether time has run out for it changes nothing where it has not.
+#[test]
+fn a_timeout_that_is_not_due_changes_nothing() {
+    let mut often = Sim::up([Options::default(); 2], vec![Cable { delay: 1, ..Cable::default() }; 2]);
+    let mut seldom = Sim::up([Options::default(); 2], vec![Cable { delay: 1, ..Cable::default() }; 2]);
+    for _ in 0..400 {
+        for _ in 0..5 {
+            often.run(ms(50));
+            let now = often.now;
+            often.sides[0].handle_timeout(now);
+            assert_eq!(often.sides[0].unconfirmed().count(), 0);
+            assert_eq!(often.sides[0].poll_transmit(now), None);
+        }
+        seldom.run(ms(250));
+        let state = |sim: &Sim| {
+            let lacp = &sim.sides[0];
+            (lacp.ports().collect::<Vec<_>>(), lacp.next_deadline(), lacp.snapshot(sim.now))
+        };
+        assert_eq!(state(&often), state(&seldom));
+    }
+}

@@ -32,6 +32,18 @@ struct PortTable {
     id: u32,
     actor_port_prio: Option<u16>,
     port_number: Option<u16>,
+    aggregation_key: Option<u16>,
+}
+
+impl PortTable {
+    fn options(&self) -> PortOptions {
+        let default = PortOptions::default();
+        PortOptions {
+            actor_port_prio: self.actor_port_prio.unwrap_or(default.actor_port_prio),
+            port_number: self.port_number,
+            aggregation_key: self.aggregation_key,
+        }
+    }
 }
 
 #[derive(Deserialize, Clone)]
@@ -60,6 +72,11 @@ struct Step {
     confirm: Option<u32>,
     /// The port's own last LACPDU comes back.
     echo: Option<u32>,
+    /// The bond takes the port out.
+    remove: Option<u32>,
+    /// The process ends without a word, so many milliseconds ago; its successor takes over now.
+    restart: Option<u64>,
+    port_options: Option<PortTable>,
     // Out.
     sent: Option<Vec<String>>,
     sent_count: Option<usize>,
@@ -121,9 +138,13 @@ struct Expected {
     partner_churn: Option<String>,
     reason: Option<String>,
     mismatches: Option<Vec<String>>,
+    /// Milliseconds since its last LACPDU.
+    last: Option<u64>,
     #[serde(default)]
     stats: BTreeMap<String, u64>,
 }
+
+const ADDRESS: [u8; 6] = [2, 0, 0, 0, 0, 0x0a];
 
 fn address(text: &str) -> [u8; 6] {
     let octets: Vec<u8> = text.split(':').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect();
@@ -149,29 +170,46 @@ impl Run {
                 self.lacp.confirm(now, port, gates);
             }
         }
-        while let Some((PortId(port), pdu)) = self.lacp.poll_transmit(now) {
-            let ms = now.as_millis();
-            self.sent.push(match pdu {
-                Pdu::Lacp(Lacpdu { actor, partner, .. }) => {
-                    let (theirs, ours) = (Address(partner.system), actor.state.0);
-                    let (key, port_there, state) = (partner.key, partner.port, partner.state.0);
-                    format!(
-                        "{ms} port {port}: key {} state {ours:02x}, partner {theirs} key {key} port {port_there} \
-                         state {state:02x}",
-                        actor.key
-                    )
-                }
-                Pdu::Marker(marker) => {
-                    let requester = Address(marker.requester_system);
-                    let kind = if marker.response { "response" } else { "information" };
-                    let (number, transaction) = (marker.requester_port, marker.transaction);
-                    format!("{ms} port {port}: marker {kind} to {requester} port {number} transaction {transaction:08x}")
-                }
-            });
-            if matches!(pdu, Pdu::Lacp(_)) {
-                self.last.insert(port, pdu.emit());
-            }
+        while let Some((port, pdu)) = self.lacp.poll_transmit(now) {
+            self.note_sent(now, port, &pdu);
         }
+    }
+
+    fn note_sent(&mut self, now: Duration, PortId(port): PortId, pdu: &Pdu) {
+        let ms = now.as_millis();
+        self.sent.push(match pdu {
+            Pdu::Lacp(Lacpdu { actor, partner, .. }) => {
+                let (theirs, ours) = (Address(partner.system), actor.state.0);
+                let (key, port_there, state) = (partner.key, partner.port, partner.state.0);
+                format!(
+                    "{ms} port {port}: key {} state {ours:02x}, partner {theirs} key {key} port {port_there} \
+                     state {state:02x}",
+                    actor.key
+                )
+            }
+            Pdu::Marker(marker) => {
+                let requester = Address(marker.requester_system);
+                let kind = if marker.response { "response" } else { "information" };
+                let (number, transaction) = (marker.requester_port, marker.transaction);
+                format!("{ms} port {port}: marker {kind} to {requester} port {number} transaction {transaction:08x}")
+            }
+        });
+        if matches!(pdu, Pdu::Lacp(_)) {
+            self.last.insert(port, pdu.emit());
+        }
+    }
+
+    /// The process is gone for `away` and a successor takes over.
+    fn restart(&mut self, case: &Case, now: Duration, away: Duration) {
+        let snapshot = self.lacp.snapshot(now.saturating_sub(away));
+        let mut successor = Lacp::new(ADDRESS, *self.lacp.options());
+        for port in &case.port {
+            let id = PortId(port.id);
+            successor.add_port(now, id, port.options()).unwrap();
+            successor.handle_link(now, id, self.lacp.port(id).unwrap().link);
+        }
+        successor.restore(now, &snapshot, away);
+        self.lacp = successor;
     }
 
     fn advance(&mut self, to: Duration) {
@@ -190,20 +228,19 @@ fn run(path: &Path) {
         options.set(name, value).unwrap();
     }
     let mut run = Run {
-        lacp: Lacp::new([2, 0, 0, 0, 0, 0x0a], options),
+        lacp: Lacp::new(ADDRESS, options),
         by_hand: case.confirm_by_hand,
         sent: Vec::new(),
         last: BTreeMap::new(),
     };
     for port in &case.port {
-        let mut options = PortOptions { port_number: port.port_number, ..PortOptions::default() };
-        options.actor_port_prio = port.actor_port_prio.unwrap_or(options.actor_port_prio);
-        run.lacp.add_port(Duration::ZERO, PortId(port.id), options).unwrap();
+        run.lacp.add_port(Duration::ZERO, PortId(port.id), port.options()).unwrap();
     }
     for (index, step) in case.step.iter().enumerate() {
         let now = Duration::from_millis(step.ms);
         let place = format!("{}, step {} at {} ms", path.file_name().unwrap().display(), index + 1, step.ms);
-        run.advance(now);
+        // The dead do nothing.
+        run.advance(now.saturating_sub(Duration::from_millis(step.restart.unwrap_or(0))));
         input(&mut run, &case, step, now, &place);
         run.lacp.handle_timeout(now);
         run.settle(now);
@@ -250,6 +287,16 @@ fn input(run: &mut Run, case: &Case, step: &Step, now: Duration, place: &str) {
     if let Some(port) = step.echo {
         let pdu = run.last[&port];
         run.lacp.handle_frame(now, PortId(port), &pdu).unwrap();
+    }
+    if let Some(port) = step.remove.map(PortId) {
+        let farewell = run.lacp.remove_port(now, port);
+        farewell.into_iter().for_each(|farewell| run.note_sent(now, port, &Pdu::Lacp(farewell)));
+    }
+    if let Some(away) = step.restart {
+        run.restart(case, now, Duration::from_millis(away));
+    }
+    if let Some(port) = &step.port_options {
+        run.lacp.set_port_options(now, PortId(port.id), port.options()).unwrap();
     }
     if !step.options.is_empty() {
         let mut options = *run.lacp.options();
@@ -318,6 +365,9 @@ fn expect(run: &mut Run, step: &Step, now: Duration, place: &str) {
             let found: Vec<String> = explanation.mismatches.iter().map(ToString::to_string).collect();
             assert_eq!(&found, mismatches, "{place}: mismatches");
         }
+        if let Some(last) = expected.last.map(Duration::from_millis) {
+            assert_eq!(explanation.last_lacpdu, Some(last), "{place}: last LACPDU");
+        }
         for (name, value) in &expected.stats {
             let stats = format!("{:?}", port.stats);
             let (_, found) =
@@ -334,7 +384,7 @@ fn all_cases() {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut cases: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
     cases.sort();
-    assert!(cases.len() >= 14, "cases are missing: {cases:?}");
+    assert!(cases.len() >= 44, "cases are missing: {cases:?}");
     let failed: Vec<_> =
         cases.iter().filter(|path| std::panic::catch_unwind(|| run(path)).is_err()).collect();
     assert!(failed.is_empty(), "failed: {failed:#?}");

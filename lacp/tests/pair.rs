@@ -4,7 +4,7 @@ mod sim;
 
 use std::time::Duration;
 
-use lacp::{Lacp, LacpRate, NoCarrier, Options, PortId, PortOptions, State};
+use lacp::{Lacp, LacpRate, NoCarrier, Options, PortId, PortOptions, Snapshot, State};
 use sim::{Sim, fast, good, ids, ms};
 
 #[test]
@@ -119,8 +119,9 @@ fn two_bonds_that_both_keep_ports_in_reserve_keep_the_same() {
             let limit = limits.into_iter().filter(|limit| *limit > 0).min().unwrap() as usize;
             let (a, b) = (sim.distributing(0), sim.distributing(1));
             assert_eq!((&a, a.len()), (&b, limit), "{limits:?} {prior:?}");
-            // Ports that the other side keeps in reserve are tried one after the other; that ends, and disturbs nothing.
-            sim.run_watched(Duration::from_secs(100), |sim| {
+            // Ports that the other side keeps in reserve are tried one after the other, a minute each by the side that
+            // decides; that ends, and disturbs nothing.
+            sim.run_watched(Duration::from_secs(400), |sim| {
                 assert_eq!((sim.distributing(0), sim.distributing(1)), (a.clone(), b.clone()));
             });
             let before = sim.events.each_ref().map(Vec::len);
@@ -172,6 +173,28 @@ fn a_port_that_the_partner_keeps_in_reserve_is_passed_over() {
     });
 }
 
+/// The partner speaks on the better port and never comes into sync there. It has nothing to say in the choice, so it
+/// is given a minute; then the port in reserve carries.
+#[test]
+fn a_port_that_never_comes_into_sync_does_not_keep_the_reserve_from_carrying() {
+    let side = |prio, max_links| Options { max_links, ad_actor_sys_prio: prio, ..fast() };
+    let mut sim = Sim::new([side(1, 1), side(2, 0)], good(2), 1);
+    for id in ids(2) {
+        sim.link(0, id, true);
+        sim.link(1, id, true);
+    }
+    sim.time_until(&[0], ms(100));
+    // Side 0 is no longer heard there, so that side 1 comes out of sync, speaks, and goes on speaking.
+    sim.cables[0].cut = [true, false];
+    sim.run(ms(10_000));
+    assert_eq!(sim.status(0, PortId(0)).receive.name(), "CURRENT");
+    assert_eq!(sim.sides[0].no_carrier(), Some(NoCarrier::NotInSync));
+    sim.time_until(&[1], ms(60_000));
+    sim.run_watched(Duration::from_secs(200), |sim| assert_eq!(sim.distributing(0), [1]));
+    sim.cables[0].cut = [false, false];
+    sim.time_until(&[0], ms(3000));
+}
+
 #[test]
 fn passive_ends_carry_by_one_port_and_say_nothing() {
     let passive = Options { lacp_active: false, ..fast() };
@@ -211,6 +234,11 @@ fn options_change_while_frames_flow() {
 /// Replaces side 1 by a successor that begins after `elapsed`.
 fn restart(sim: &mut Sim, elapsed: Duration) {
     let snapshot = sim.sides[1].snapshot(sim.now);
+    successor(sim, &snapshot, elapsed);
+}
+
+/// The same with a snapshot that may be older.
+fn successor(sim: &mut Sim, snapshot: &Snapshot, elapsed: Duration) {
     let options = *sim.sides[1].options();
     let count = sim.cables.len();
     // Nobody is there.
@@ -221,7 +249,7 @@ fn restart(sim: &mut Sim, elapsed: Duration) {
         sim.sides[1].add_port(sim.now, id, PortOptions::default()).unwrap();
         sim.sides[1].handle_link(sim.now, id, lacp::Link::up(10_000, lacp::Duplex::Full));
     }
-    assert_eq!(sim.sides[1].restore(sim.now, &snapshot, elapsed).len(), count);
+    assert_eq!(sim.sides[1].restore(sim.now, snapshot, elapsed).len(), count);
     let changing: Vec<PortId> = sim.sides[1].unconfirmed().map(|(id, _)| id).collect();
     while let Some((id, pdu)) = sim.sides[1].poll_transmit(sim.now) {
         assert!(!changing.contains(&id), "not before the tables are there");
@@ -258,6 +286,59 @@ fn an_orderly_restart_loses_no_port() {
         }
         let defaulted = sim.sides[1].ports().map(|port| port.stats.defaulted).sum::<u64>();
         assert_eq!((defaulted, sim.status(0, PortId(0)).stats.expired), (0, 0));
+    }
+}
+
+/// Side 1 dies and comes back with a snapshot that was saved at the last change, long ago.
+#[test]
+fn a_crash_loses_no_port_if_the_partner_is_heard_in_time() {
+    // At the fast rate there is a second, at the slow one half a minute, wherever in its period the partner is.
+    for (lacp_rate, alive, away) in [(LacpRate::Fast, 1000, 950), (LacpRate::Slow, 30_000, 29_900)] {
+        for phase in 0..10u64 {
+            let options = Options { lacp_rate, ..Options::default() };
+            // The partner is slow to give us up, so it is all up to us.
+            let mut sim = Sim::up([Options::default(), options], good(2));
+            sim.time_until(&[0, 1], ms(100));
+            sim.run(ms(500_000 + phase * alive / 10));
+            let snapshot = sim.sides[1].snapshot(sim.now);
+            sim.run(ms(200_000 + phase * 777));
+            successor(&mut sim, &snapshot, ms(away));
+            sim.run_watched(Duration::from_secs(100), |sim| {
+                assert_eq!((sim.distributing(0), sim.distributing(1)), (vec![0, 1], vec![0, 1]));
+            });
+            assert_eq!(sim.status(1, PortId(0)).stats.expired, 0);
+        }
+    }
+}
+
+/// The successor was started with another `lacp_rate`.
+#[test]
+fn a_restart_may_change_the_rate() {
+    for (before, after) in [(LacpRate::Fast, LacpRate::Slow), (LacpRate::Slow, LacpRate::Fast)] {
+        let options = |lacp_rate| Options { lacp_rate, ..Options::default() };
+        let mut sim = Sim::up([Options::default(), options(before)], good(2));
+        sim.time_until(&[0, 1], ms(100));
+        sim.run(ms(20_000));
+        let snapshot = sim.sides[1].snapshot(sim.now);
+        sim.sides[1].set_options(sim.now, options(after));
+        successor(&mut sim, &snapshot, ms(500));
+        sim.run_watched(Duration::from_secs(200), |sim| {
+            assert_eq!((sim.distributing(0), sim.distributing(1)), (vec![0, 1], vec![0, 1]));
+        });
+
+        // Nobody speaks any more, and it restarts again, the other way round.
+        for cable in &mut sim.cables {
+            cable.cut = [true, true];
+        }
+        sim.run(ms(100_000));
+        let snapshot = sim.sides[1].snapshot(sim.now);
+        sim.sides[1].set_options(sim.now, options(before));
+        successor(&mut sim, &snapshot, ms(500));
+        assert_eq!(sim.distributing(1), [0]);
+        let sent = sim.sent[1][0].len();
+        sim.run(ms(30_500));
+        let rate = if before.is_fast() { 30 } else { 1 };
+        assert_eq!(sim.sent[1][0].len() - sent, rate, "{before:?}");
     }
 }
 

@@ -157,6 +157,46 @@ proptest! {
         prop_assert_eq!(sim.distributing(1), vec![0, 1, 2]);
     }
 
+    /// With independent control, whatever happens to links and cables: a partner that stops to collect is not sent to
+    /// for long. It says so in its next LACPDU. What it sent before is over after the longest delay of a cable, and if
+    /// nothing comes, the timeout ends it.
+    #[test]
+    fn independent_control_soon_stops_sending_to_a_partner_that_does_not_collect(
+        ops in proptest::collection::vec(op(), 1..60),
+        seed: u64,
+    ) {
+        const LONGEST_DELAY: u64 = 401;
+        const SHORT_TIMEOUT: u64 = 3000;
+        let options = Options { coupled_control: false, lacp_strict: true, ..fast() };
+        let mut sim = Sim::new([options; 2], good(PORTS), seed);
+        // Since when each port has been sending to a partner that does not collect.
+        let mut since = [[None; PORTS]; 2];
+        let mut check = |sim: &Sim| {
+            for (side, id) in (0..2).flat_map(|side| ids(PORTS).map(move |id| (side, id))) {
+                let (us, them) = (sim.status(side, id).confirmed, sim.status(1 - side, id).confirmed);
+                let since = &mut since[side][id.0 as usize];
+                if us.distributing && !them.collecting {
+                    let time = sim.now - *since.get_or_insert(sim.now);
+                    assert!(time <= ms(LONGEST_DELAY + SHORT_TIMEOUT), "{time:?} on port {id:?} of side {side}");
+                } else {
+                    *since = None;
+                }
+            }
+        };
+        for op in ops {
+            match op {
+                // A slow rate would be as right, and take 90 s.
+                Op::Rate(..) | Op::Coupled(..) | Op::Strict(..) => {}
+                Op::Run(time) => sim.run_watched(ms(time), &mut check),
+                op => {
+                    apply(&mut sim, op);
+                    check(&sim);
+                }
+            }
+        }
+        sim.run_watched(ms(10_000), &mut check);
+    }
+
     /// Octets that are no LACPDU change nothing but a counter, and others never make the bond stumble.
     #[test]
     fn corrupted_pdus(

@@ -7,18 +7,21 @@
 //! hand has none. When no member is up the one that has waited longest in `updelay` is used at once.
 
 use ::lacp::{Duplex, Gates, Lacp, Link, PortId, PortOptions};
-use bond_port::{ActiveCause, Balancer, Compiled, Member, MemberId, View, buckets};
+use core::time::Duration;
+
+use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
+use bond_port::{ActiveCause, Balancer, Compiled, Member, MemberId, View};
 use forwarding::drop_reason::DropReason;
-use forwarding::ids::DeviceId;
 use forwarding::tables::{Admission, TransmitPlan};
+
+use crate::table::Table;
 
 /// The plugin.
 #[derive(Debug)]
 pub struct Ad {
     lacp: Lacp,
     ports: Vec<Port>,
-    /// The resilient table as it was last; empty without one.
-    held: Vec<MemberId>,
+    table: Table,
     /// The member that carries frames for want of a partner.
     fallback: Option<MemberId>,
 }
@@ -34,7 +37,7 @@ struct Port {
 impl Default for Ad {
     fn default() -> Self {
         let lacp = Lacp::new([0; 6], ::lacp::Options::default());
-        Self { lacp, ports: Vec::new(), held: Vec::new(), fallback: None }
+        Self { lacp, ports: Vec::new(), table: Table::default(), fallback: None }
     }
 }
 
@@ -58,11 +61,11 @@ impl Balancer for Ad {
         };
         let admissions = view.members.iter().map(admission).collect();
         let plan = match self.lacp.no_carrier() {
-            None => TransmitPlan::Buckets {
-                hash: view.options.xmit_hash_policy,
-                table: self.table(view, &sending).into(),
-            },
-            Some(_) => TransmitPlan::Drop(DropReason::NoMember),
+            None => self.table.plan(view, &sending),
+            Some(_) => {
+                self.table.clear();
+                TransmitPlan::Drop(DropReason::NoMember)
+            }
         };
         Compiled {
             plan,
@@ -75,6 +78,18 @@ impl Balancer for Ad {
         }
     }
 
+    fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
+        self.table.rebalancer()
+    }
+
+    fn rebalance(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
+        self.table.rebalance(now, counters);
+    }
+
+    fn migrate(&mut self, now: Duration, bucket: usize, to: MemberId) -> Option<Result<bool, MigrateError>> {
+        self.table.migrate(now, bucket, to)
+    }
+
     fn lacp(&self) -> Option<&Lacp> {
         Some(&self.lacp)
     }
@@ -84,11 +99,11 @@ impl Balancer for Ad {
     }
 
     fn buckets(&self) -> &[MemberId] {
-        &self.held
+        self.table.held()
     }
 
     fn restore_buckets(&mut self, held: Vec<MemberId>) {
-        self.held = held;
+        self.table.restore(held);
     }
 }
 
@@ -156,19 +171,6 @@ impl Ad {
                 }
             }
         }
-    }
-
-    /// Bucket to device.
-    fn table(&mut self, view: &View<'_>, sending: &[&Member]) -> Vec<DeviceId> {
-        let count = view.options.buckets();
-        if count == 0 {
-            self.held.clear();
-            return sending.iter().filter_map(|member| member.device()).collect();
-        }
-        let ids: Vec<MemberId> = sending.iter().map(|member| member.id()).collect();
-        self.held = buckets::share(&self.held, &ids, count);
-        let device = |id: &MemberId| view.member(*id).and_then(Member::device);
-        self.held.iter().filter_map(device).collect()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod broadcast;
 mod group;
 pub mod lacp;
 pub mod round_robin;
+mod table;
 pub mod xor;
 
 use bond_port::{Balancer, Mode};

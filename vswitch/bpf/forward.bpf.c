@@ -198,6 +198,8 @@ __noinline int vsw_pick(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 		if (!frame->hash)
 			frame->hash = vsw_hash(skb, policy, frame->outer.tpid != 0, frame->outer.tci, inner);
 		bucket = frame->hash % port->buckets;
+		frame->loads = port->loads;
+		frame->bucket = bucket;
 	} else if (port->plan == VSW_PLAN_ROUND_ROBIN) {
 		if (frame->type == TYPE_IPV4 && frame->protocol == PROTOCOL_IGMP)
 			return VSW_MISS_PLAN;
@@ -263,6 +265,15 @@ static __always_inline void count_tx(__u32 device, __u64 bytes)
 static __always_inline __u64 octets_sent(const struct __sk_buff *skb)
 {
 	return skb->len + (skb->vlan_present ? TAG_OCTETS : 0);
+}
+
+static __always_inline void count_load(const struct frame *frame, __u64 bytes)
+{
+	__u32 number = frame->loads - 1;
+	struct vsw_bucket_loads *loads = bpf_map_lookup_elem(&vsw_bucket_loads, &number);
+
+	if (loads)
+		loads->octets[frame->bucket] += bytes;
 }
 
 // Sends copies by all members but the first.
@@ -445,6 +456,8 @@ int vsw_forward(struct __sk_buff *skb)
 	if (frame.copies > 1)
 		vsw_send_copies(skb, copy, &frame);
 	count_tx(frame.device, octets_sent(skb));
+	if (frame.loads)
+		count_load(&frame, octets_sent(skb));
 	return send(skb, !(device->flags & VSW_DEVICE_INTERNAL), to, frame.dst);
 }
 

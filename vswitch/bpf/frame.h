@@ -43,6 +43,8 @@ struct frame {
 	__u16 table; // of devices, if copies leave by several
 	__u16 copies; // beyond 1: how many
 	__u8 protocol;
+	__u8 loads;  // of the port: 1 and the number of its counters by bucket
+	__u8 bucket; // and by which it leaves
 	bool resolves; // ARP, RARP or neighbour discovery
 	bool snooped;  // and the daemon wants to see it
 };

@@ -14,6 +14,9 @@
 #define VSW_MAX_VLAN_SETS 512
 #define VSW_MAX_BUCKET_TABLES 512
 #define VSW_MAX_BUCKETS 256
+// Ports whose load is counted by bucket. Each costs 2 KiB of every possible CPU, whether or not it is used: 128 KiB in all.
+// Few hosts have more than a handful of bonds.
+#define VSW_MAX_LOADS 64
 // Buckets of the table from interface index to device, and devices in each.
 #define VSW_INDEX_BUCKETS 1024
 #define VSW_INDEX_WAYS 8
@@ -101,7 +104,7 @@ struct vsw_port {
 	__u8 vlan_mode;
 	__u8 plan;
 	__u8 hash; // enum of transmit hashes, Linux's numbers
-	__u8 reserved;
+	__u8 loads; // VSW_PLAN_BUCKETS: 1 and the number of its counters by bucket; 0: none
 	__u16 vlan;      // of access and tunnel ports, and the native one
 	__u16 trunks;    // VLAN set
 	__u16 cvlans;    // VLAN set
@@ -161,6 +164,11 @@ struct vsw_device_stats {
 	__u64 rx_bytes;
 	__u64 tx_frames;
 	__u64 tx_bytes;
+};
+
+// What left by each bucket of a port, by CPU: octets with all tags.
+struct vsw_bucket_loads {
+	__u64 octets[VSW_MAX_BUCKETS];
 };
 
 struct vsw_vlan_stats {

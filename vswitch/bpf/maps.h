@@ -117,3 +117,11 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } vsw_turns SEC(".maps");
+
+// Not pinned: who plans takes differences, and a new daemon begins at 0.
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VSW_MAX_LOADS);
+	__type(key, __u32);
+	__type(value, struct vsw_bucket_loads);
+} vsw_bucket_loads SEC(".maps");

@@ -104,6 +104,21 @@ pub enum EventKind {
         /// How many commands it had.
         commands: usize,
     },
+    /// A bucket of a bond's transmit table was moved to another member.
+    BucketMoved {
+        /// The bond.
+        bond: String,
+        /// Its position in the table.
+        bucket: u32,
+        /// Member before.
+        from: String,
+        /// Member now.
+        to: String,
+        /// What it carries, in octets a second.
+        load: u64,
+        /// By the operator, not by load.
+        by_hand: bool,
+    },
     /// LACP tells of a change.
     Lacp {
         /// The bond.
@@ -162,6 +177,14 @@ impl EventKind {
             BondEvent::MemberDisabled { member, disabled } => {
                 Self::MemberDisabled { bond, member: member.clone(), disabled: *disabled }
             }
+            BondEvent::BucketMoved { bucket, from, to, load, by_hand } => Self::BucketMoved {
+                bond,
+                bucket: *bucket as u32,
+                from: from.clone(),
+                to: to.clone(),
+                load: *load,
+                by_hand: *by_hand,
+            },
             BondEvent::Lacp { member, event } => {
                 let (what, from, to) = lacp_change(event);
                 let (what, text) = (what.to_owned(), event.to_string());

@@ -16,6 +16,7 @@
 //! - [`metrics`]: Prometheus text over HTTP
 //! - [`control`]: the control thread's loop
 //! - [`cli`], [`rpc`]: vsctl's grammar and the way from it to the daemon
+//! - [`import`]: configuration of the network scripts and of modprobe, made into commands
 //! - [`settings`], [`privileges`]: the daemon's own settings, and what it may do
 
 pub mod announcer;
@@ -26,6 +27,7 @@ pub mod datapath;
 pub mod device;
 pub mod events;
 pub mod fastpath;
+pub mod import;
 pub mod metrics;
 pub mod model;
 pub mod neighbours;

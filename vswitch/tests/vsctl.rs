@@ -165,3 +165,100 @@ fn monitor_without_a_daemon() {
     let (status, _, stderr) = streams(&vsctl(Path::new("/nonexistent"), &words).output().unwrap());
     assert_eq!(status, 142, "{stderr}");
 }
+
+const IFCFG: [(&str, &str); 3] = [
+    ("ifcfg-bond0", "DEVICE=bond0\nBRIDGE=br0\nBONDING_OPTS=\"mode=1 miimon=100\"\nIPADDR=10.0.0.1\n"),
+    ("ifcfg-eth0", "DEVICE=eth0\nMASTER=bond0\nSLAVE=yes\n"),
+    ("ifcfg-eth1", "DEVICE=eth1\nMASTER=bond0\nSLAVE=yes\n"),
+];
+
+const SCRIPT: &str = "\
+vsctl -- --may-exist add-br br0 \\
+    -- --may-exist add-bond br0 bond0 mode=1 miimon=100 \\
+    -- --may-exist add-bond-iface bond0 eth0 \\
+    -- --may-exist add-bond-iface bond0 eth1
+";
+
+const NOTES: [&str; 2] = [
+    "ifcfg-bond0: the network configuration must not make the same bonds and bridges in the kernel: take them down first, \
+     and TYPE=, MASTER=, SLAVE= and BRIDGE= out of their files\n",
+    "ifcfg-bond0:4: IPADDR: addresses stay with the network configuration; put them on br0, the bridge's internal port\n",
+];
+
+/// A directory of these files.
+fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, text)| std::fs::write(directory.path().join(name), text).unwrap());
+    directory
+}
+
+fn path(directory: &tempfile::TempDir) -> &str {
+    directory.path().to_str().unwrap()
+}
+
+#[test]
+fn an_import_is_one_transaction_and_tells_its_notes() {
+    let files = directory(&IFCFG);
+    let applied = |request: &Request| {
+        let wanted = Request::AddBondIface { bond: "bond0".into(), iface: "eth1".into(), may_exist: true };
+        assert_eq!(*request, wanted);
+        Ok(Transacted { replies: vec![Reply::Done {}; 4], warnings: vec!["careful".into()] })
+    };
+    let warning = "vsctl: warning: careful\n".to_owned();
+    let notes: String = NOTES.iter().map(|note| format!("note: {note}")).collect();
+    assert_eq!(answered(&["import", "ifcfg", path(&files)], applied), (0, notes, warning.clone()));
+    let script: String = NOTES.iter().fold(SCRIPT.to_owned(), |script, note| format!("{script}# {note}"));
+    assert_eq!(answered(&["--dry-run", "import", "ifcfg", path(&files)], applied), (0, script, warning));
+    let (status, stdout, _) = answered(&["-f", "json", "import", "ifcfg", path(&files)], applied);
+    let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((status, &document["applied"]), (0, &true.into()));
+    assert_eq!(document["commands"][0], serde_json::json!(["--may-exist", "add-br", "br0"]));
+    assert_eq!(document["notes"][1]["line"], 4);
+}
+
+#[test]
+fn what_the_daemon_refuses_of_an_import_is_named_by_file_and_line() {
+    let files = directory(&IFCFG);
+    let refuse = |_: &Request| {
+        let message = "no network device named eth1".to_owned();
+        Err(TransactionError { index: 3, message }.into())
+    };
+    let told = "vsctl: ifcfg-eth1:1: no network device named eth1\nvsctl: nothing was changed\n";
+    assert_eq!(answered(&["import", "ifcfg", path(&files)], refuse), (1, String::new(), told.into()));
+}
+
+#[test]
+fn problems_of_an_import_never_reach_the_daemon() {
+    let nowhere = Path::new("/nonexistent");
+    let run = |words: &[&str]| streams(&vsctl(nowhere, words).output().unwrap());
+    let files = directory(&[
+        ("ifcfg-eth0", "DEVICE=eth0\nMASTER=\"bond0\n"),
+        ("ifcfg-eth1", "SLAVE=yes\nMASTER bond0\n"),
+    ]);
+    let told = "vsctl: ifcfg-eth0:2: the quote \" before \"bond0\" is never closed\n\
+                vsctl: ifcfg-eth1: eth1 has SLAVE=yes, but no MASTER= that names its bond\n\
+                vsctl: ifcfg-eth1:2: \"MASTER\" is not KEY=VALUE; there are no spaces around the =\n\
+                vsctl: nothing was changed\n";
+    assert_eq!(run(&["import", "ifcfg", path(&files)]), (1, String::new(), told.into()));
+    let empty = directory(&[("other", "")]);
+    let (status, stdout, stderr) = run(&["import", "ifcfg", path(&empty)]);
+    assert_eq!((status, stdout.as_str()), (1, ""));
+    assert!(stderr.starts_with("vsctl: there are no files ifcfg-* in "), "{stderr}");
+    let (status, _, stderr) = run(&["import", "modprobe", "/nonexistent/m.conf"]);
+    assert_eq!(status, 1);
+    assert!(stderr.starts_with("vsctl: can't read /nonexistent/m.conf: No such file"), "{stderr}");
+}
+
+#[test]
+fn a_dry_import_needs_no_daemon() {
+    let files = directory(&[("m.conf", "alias bond0 bonding\noptions bond0 miimon=100 mode=1\n")]);
+    let file = files.path().join("m.conf");
+    let words = ["import", "modprobe", file.to_str().unwrap(), "--dry-run"];
+    let (status, stdout, stderr) = streams(&vsctl(Path::new("/nonexistent"), &words).output().unwrap());
+    assert_eq!(status, 0);
+    let script =
+        "vsctl -- --may-exist add-br br0 \\\n    -- --may-exist add-bond br0 bond0 miimon=100 mode=1\n# ";
+    assert!(stdout.starts_with(script), "{stdout}");
+    let warning = "vsctl: warning: not checked against the running switch: can't reach vswitchd";
+    assert!(stderr.starts_with(warning), "{stderr}");
+}

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::member_options::MemberOptionError;
 use crate::mode::Mode;
+use crate::rebalance::MigrateError;
 
 /// Why a bond did not do what it was told; it is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -56,6 +57,24 @@ pub enum BondError {
         member: String,
         /// Why.
         error: MemberOptionError,
+    },
+    /// Nothing is moved by load.
+    #[error(
+        "{bond} has no buckets that move: set rebalance_interval (of at least 1000 ms) in mode balance-xor or 802.3ad"
+    )]
+    NoRebalancing {
+        /// The bond.
+        bond: String,
+    },
+    /// A bucket can't be moved.
+    #[error("cannot move a bucket of {bond} to {member}: {error}")]
+    Migrate {
+        /// The bond.
+        bond: String,
+        /// Where to.
+        member: String,
+        /// Why not.
+        error: MigrateError,
     },
     /// There is no active member in this mode.
     #[error("{bond} has mode {mode}, which has no active member")]

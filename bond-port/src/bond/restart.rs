@@ -46,7 +46,7 @@ impl Bond {
     /// that the partner waits as long as can be. [`Self::poll_transmit`] has the frames.
     pub fn repeat(&mut self, now: Duration) {
         if let Some(lacp) = self.balancer.lacp_mut() {
-            lacp.repeat();
+            lacp.repeat(now);
             self.update(now, Vec::new());
         }
     }

@@ -357,7 +357,7 @@ fn what_is_stored_without_effect_is_told() {
         (&[("ad_select", "count")], "ad_select: it is stored, but mode active-backup ignores it"),
         (
             &[("rebalance_interval", "5000")],
-            "rebalance_interval: it is stored, but mode active-backup ignores it",
+            "rebalance_interval: it is stored, but mode active-backup moves no buckets by load",
         ),
     ] {
         let told = warnings(words);

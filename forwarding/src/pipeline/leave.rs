@@ -10,7 +10,7 @@ use crate::turn::{self, Turn};
 use crate::vlan::VlanTag;
 use crate::wire::ethernet::{ETHERTYPE_OFFSET, HEADER_LEN};
 use crate::wire::ipv4::PROTOCOL_IGMP;
-use crate::wire::vlan::{TagHeader, is_tpid};
+use crate::wire::vlan::{TAG_LEN, TagHeader, is_tpid};
 
 impl<O: Observer> Frame<'_, O> {
     /// Sends the frame by a port. With `Ok` at least one copy leaves.
@@ -24,7 +24,7 @@ impl<O: Observer> Frame<'_, O> {
         let device = match &port.transmit {
             TransmitPlan::Drop(reason) => return Err(*reason),
             TransmitPlan::One(device) => *device,
-            TransmitPlan::Buckets { hash: policy, table } => {
+            TransmitPlan::Buckets { hash: policy, table, loads } => {
                 let hash = self.hash(*policy, tag, inner);
                 let buckets = table.len() as u32;
                 let bucket = hash.checked_rem(buckets).ok_or(DropReason::NoMember)?;
@@ -37,6 +37,12 @@ impl<O: Observer> Frame<'_, O> {
                     buckets,
                     device,
                 });
+                if let Some(loads) = loads {
+                    let output = self.leave_by(id, device, tag, inner)?;
+                    self.observer.load(loads, bucket, self.octets(&output));
+                    egress.outputs.push(output);
+                    return Ok(());
+                }
                 device
             }
             TransmitPlan::RoundRobin { members, per_member, turn } => {
@@ -67,6 +73,13 @@ impl<O: Observer> Frame<'_, O> {
         let output = Output { device, tag, inner };
         self.observer.note(|| Step::Leaves { port, output, length: self.length, mtu: entry.mtu });
         Ok(output)
+    }
+
+    /// Octets of a copy from its destination address on, tags and all.
+    #[inline]
+    fn octets(&self, output: &Output) -> u64 {
+        let tags = usize::from(output.tag.is_some()) + usize::from(output.inner.is_some());
+        (self.ingress.bytes.len() + tags * TAG_LEN) as u64
     }
 
     /// The member that sends this frame of a round robin.

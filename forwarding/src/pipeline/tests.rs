@@ -307,6 +307,7 @@ fn buckets_pick_by_hash() {
     let members = |devices: &[u16]| TransmitPlan::Buckets {
         hash: HashPolicy::Layer2,
         table: devices.iter().map(|d| DeviceId(*d)).collect(),
+        loads: None,
     };
     let mut switch = Switch::with_bond(1, members(&[1, 2]), [Admission::All; 2]);
     for (dst, src) in [(10, 1), (11, 1), (10, 2), (12, 7)] {
@@ -323,7 +324,7 @@ fn two_bonds_hash_one_frame_alike() {
     let mut switch = Switch::new(&[TRUNK, TRUNK, TRUNK]);
     for (port, members) in [(1, [1, 3]), (2, [2, 4])] {
         let table = members.iter().map(|d| DeviceId(*d)).collect();
-        switch.port(port).transmit = TransmitPlan::Buckets { hash: HashPolicy::Layer2, table };
+        switch.port(port).transmit = TransmitPlan::Buckets { hash: HashPolicy::Layer2, table, loads: None };
         let entry = DeviceEntry {
             port: PortId(port as u16),
             mtu: 1500,

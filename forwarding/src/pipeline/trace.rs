@@ -3,6 +3,7 @@
 use core::cell::RefCell;
 
 use super::{Egress, Frame, Ingress, Observer, Output, Step};
+use crate::bucket_loads::BucketLoads;
 use crate::drop_reason::DropReason;
 use crate::fdb::Tick;
 use crate::tables::Tables;
@@ -31,10 +32,13 @@ impl Observer for &RefCell<Vec<Step>> {
     fn turn(&self, turn: &Turn) -> u32 {
         turn.peek()
     }
+
+    /// Nothing leaves.
+    fn load(&self, _: &BucketLoads, _: u32, _: u64) {}
 }
 
 /// Goes a frame's way by the same code as [`forward`](super::forward), and changes nothing: learning and storm control
-/// work on copies, and a turn is looked at and not taken. A copy of the FDB takes as long as reading all of it (50
+/// work on copies, a turn is looked at and not taken, and no load is counted. A copy of the FDB takes as long as reading all of it (50
 /// octets for each entry of its capacity), so this is for people's questions.
 pub fn trace(tables: &Tables, now: Tick, ingress: &Ingress<'_>) -> Trace {
     let (steps, mut egress) = (RefCell::default(), Egress::default());

@@ -77,3 +77,62 @@ fn the_order_of_candidates_does_not_matter_but_for_ties() {
         assert_eq!(one, other);
     }
 }
+
+/// What is compared, in order, written as one number: more is better.
+fn worth(policy: AdSelect, c: &Candidate) -> [u64; 5] {
+    let (ports, bandwidth) = (u64::from(c.ports), c.bandwidth);
+    let by_policy = match policy {
+        AdSelect::Stable | AdSelect::Bandwidth => [bandwidth, 0, 0],
+        AdSelect::Count => [ports, bandwidth, 0],
+        AdSelect::ActorPortPrio => [c.port_priorities, ports, bandwidth],
+    };
+    let [a, b, d] = by_policy;
+    [u64::from(!c.individual), u64::from(c.partner), a, b, d]
+}
+
+/// Two candidates that differ in whatever there is, under each policy, with either, none or a third one in use.
+#[test]
+fn every_choice_between_two() {
+    let kinds: Vec<Candidate> = (0..64u8)
+        .map(|bits| {
+            let bit = |n: u8| bits >> n & 1 == 1;
+            Candidate {
+                individual: bit(0),
+                partner: bit(1),
+                ports: 1 + u32::from(bit(2)),
+                bandwidth: 1000 * (1 + u64::from(bit(3))),
+                port_priorities: 255 * (1 + u64::from(bit(4))),
+                key: if bit(5) { 9 } else { 0 },
+                ..candidate(0)
+            }
+        })
+        .collect();
+    let mut reasons = std::collections::HashSet::new();
+    for policy in POLICIES {
+        for (first, second) in kinds.iter().flat_map(|a| kinds.iter().map(move |b| (a, b))) {
+            let two = [
+                Candidate { aggregator: AggregatorId(1), ..*first },
+                Candidate { aggregator: AggregatorId(2), ..*second },
+            ];
+            let (one, other) = (worth(policy, &two[0]), worth(policy, &two[1]));
+            for incumbent in 0..4u32 {
+                let in_use = two.iter().find(|c| c.aggregator.0 == incumbent);
+                let best = if other > one { &two[1] } else { &two[0] };
+                // ad_select=stable: it works with a partner, or there is none anywhere; and its speed is known, or no
+                // speed is.
+                let claim = |c: &&Candidate| {
+                    let partner = c.partner || !best.partner;
+                    policy == AdSelect::Stable && partner && (c.key != 0 || best.key == 0)
+                };
+                let expected = match in_use {
+                    Some(in_use) if claim(&in_use) || one == other => in_use.aggregator.0,
+                    _ => best.aggregator.0,
+                };
+                let (found, reason) = chosen(policy, incumbent, &two).unwrap();
+                assert_eq!(found, expected, "{policy:?}, {incumbent} in use: {two:#?}");
+                reasons.insert(reason);
+            }
+        }
+    }
+    assert_eq!(reasons.len(), 7, "all but \"there is no other\": {reasons:?}");
+}

@@ -64,3 +64,45 @@ fn nothing_is_sent_where_nothing_may_be() {
     port.held = false;
     assert!(poll(&mut port, at(0)).is_some());
 }
+
+/// NTT, what may forbid to send, and how many were sent in the last second: every combination.
+#[test]
+fn every_condition() {
+    for bits in 0..64u8 {
+        let bit = |n: u8| bits >> n & 1 == 1;
+        let (ntt, silent, half, held, selected, waiting) = (bit(0), bit(1), bit(2), bit(3), bit(4), bit(5));
+        for sent in 0..=LIMIT as u64 {
+            let mut port = port();
+            for n in 0..sent {
+                port.ntt = true;
+                assert!(poll(&mut port, at(1000 + 10 * n)).is_some());
+            }
+            port.ntt = ntt;
+            port.held = held;
+            if silent {
+                port.periodic.state = periodic::State::NoPeriodic;
+            }
+            if half {
+                port.link.duplex = Duplex::Half;
+            }
+            port.selected = if selected { Selected::Selected } else { Selected::Standby };
+            if waiting {
+                port.mux.state = mux::State::Waiting;
+                port.mux.wait_while_timer.start(at(1500), crate::timer::AGGREGATE_WAIT_TIME);
+            }
+            step(&mut port);
+            let wants = ntt && !silent && !half;
+            assert_eq!(port.ntt, wants, "{bits:#b}");
+            let full = if sent == 3 { 2000 } else { 0 };
+            let hold = if selected && waiting { 1600 } else { 0 };
+            let expected = (wants && !held).then_some(at(full.max(hold)));
+            assert_eq!(due(&port), expected, "{bits:#b}, {sent} sent");
+            for ms in [1550, 1599, 1600, 1999, 2000] {
+                let mut port = port.clone();
+                let due = expected.is_some_and(|due| due <= at(ms));
+                assert_eq!(poll(&mut port, at(ms)).is_some(), due, "{bits:#b}, {sent} sent, at {ms} ms");
+                assert_eq!(port.ntt, wants && !due, "what is not sent is not forgotten");
+            }
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod buckets;
 mod by_hand;
 mod explain;
 mod group;
+mod loads;
 mod options;
 mod proc_text;
 mod properties;

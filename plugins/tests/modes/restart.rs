@@ -211,7 +211,11 @@ fn places_that_no_member_has_are_passed_over() {
 /// Members went down and came back, so the table is none that a new bond would make.
 #[test]
 fn a_resilient_table_is_the_same_afterwards() {
-    for words in ["mode=balance-xor hash_buckets=256", "mode=802.3ad lacp_rate=fast hash_buckets=256"] {
+    for words in [
+        "mode=balance-xor hash_buckets=256",
+        "mode=802.3ad lacp_rate=fast hash_buckets=256",
+        "mode=802.3ad lacp_rate=fast rebalance_interval=10000",
+    ] {
         let (mut rig, mut partner) = match words.contains("lacp") {
             true => negotiated(words, 3),
             false => (Rig::up(words, 3), Partner::new(3)),

@@ -16,7 +16,7 @@ fn the_table_is_the_usable_members_in_joining_order() {
     let table = [DeviceId(0), DeviceId(1), DeviceId(2)];
     assert_eq!(
         *rig.bond.plan(),
-        TransmitPlan::Buckets { hash: HashPolicy::Layer2, table: table.into_iter().collect() }
+        TransmitPlan::Buckets { hash: HashPolicy::Layer2, table: table.into_iter().collect(), loads: None }
     );
     assert_eq!(rig.admissions(), [Admission::AllButReflected; 3]);
     rig.link(1, false);

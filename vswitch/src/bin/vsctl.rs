@@ -4,7 +4,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use vswitch::cli::{self, Invocation, Monitor, Reach, Run};
+use vswitch::cli::{self, Format, Import, ImportKind, Invocation, Monitor, Reach, Run};
+use vswitch::import::{self, Outcome, Plan, files};
 use vswitch::rpc::client::{self, ClientError, Patience};
 use vswitch::rpc::{self, Transact};
 use vswitch::transaction::Reply;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Print(text)) => print(&text),
         Ok(Invocation::Run(run)) => execute(&run),
         Ok(Invocation::Monitor(wanted)) => monitor(&wanted),
+        Ok(Invocation::Import(wanted)) => import(&wanted),
         Err(problem) => {
             complain(&problem);
             ExitCode::from(FAILED)
@@ -96,6 +98,66 @@ fn execute(run: &Run) -> ExitCode {
             }
             status
         }
+    }
+}
+
+fn import(wanted: &Import) -> ExitCode {
+    let plan = match planned(wanted) {
+        Ok(Ok(plan)) => plan,
+        Ok(Err(problems)) => {
+            problems.iter().for_each(|problem| complain(&problem.to_string()));
+            complain("nothing was changed");
+            return ExitCode::from(FAILED);
+        }
+        Err(problem) => {
+            complain(&problem);
+            return ExitCode::from(FAILED);
+        }
+    };
+    let mut status = ExitCode::SUCCESS;
+    if wanted.dry_run {
+        status = print(&shown(&plan, wanted));
+    }
+    let requests = plan.steps.iter().map(|step| step.request.clone()).collect();
+    let transact = Transact { requests, dry_run: wanted.dry_run };
+    match client::transact(&socket(&wanted.reach), patience(&wanted.reach), &transact) {
+        Ok(transacted) => {
+            transacted.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+            if wanted.dry_run { status } else { print(&shown(&plan, wanted)) }
+        }
+        // What would be done is known without a daemon too.
+        Err(error @ (ClientError::NotRunning { .. } | ClientError::Permission { .. })) if wanted.dry_run => {
+            complain(&format!("warning: not checked against the running switch: {error}"));
+            status
+        }
+        Err(ClientError::Refused { index: Some(index), message, .. }) if index < plan.steps.len() => {
+            complain(&format!("{}: {message}", plan.steps[index].place));
+            complain("nothing was changed");
+            ExitCode::from(FAILED)
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// What the files come to; an error if they can't be read.
+fn planned(wanted: &Import) -> Result<Outcome, String> {
+    let bridge = wanted.bridge.as_deref();
+    Ok(match wanted.kind {
+        ImportKind::Ifcfg => {
+            import::ifcfg::plan(&files::read_directory(&wanted.path)?, &files::host(), bridge)
+        }
+        ImportKind::Modprobe => import::modprobe::plan(&files::read_file(&wanted.path)?, bridge),
+    })
+}
+
+/// The plan as it was asked for.
+fn shown(plan: &Plan, wanted: &Import) -> String {
+    let rundir = wanted.reach.rundir.iter().map(|rundir| format!("--rundir={}", rundir.display()));
+    let call: Vec<String> = std::iter::once("vsctl".to_owned()).chain(rundir).collect();
+    match (wanted.style.format, wanted.dry_run) {
+        (Format::Json, dry_run) => import::document(plan, !dry_run),
+        (_, true) => import::script(plan, &call),
+        (_, false) => import::text(plan),
     }
 }
 

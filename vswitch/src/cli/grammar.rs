@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::help;
+use super::import::Import;
 use super::suggest::hint;
 use super::verbs::{self, Words};
 use crate::transaction::Request;
@@ -18,6 +19,8 @@ pub enum Invocation {
     Run(Run),
     /// Print what happens until interrupted.
     Monitor(Monitor),
+    /// Read files, and carry out what they come to.
+    Import(Import),
 }
 
 /// Where the daemon is, and how long to wait for it.
@@ -119,7 +122,7 @@ pub fn parse(arguments: &[String]) -> Result<Invocation, UsageError> {
         Globals::Print(text) => return Ok(Invocation::Print(text)),
         Globals::Rest { options, arguments } => (options, arguments),
     };
-    if let Some(invocation) = super::local::parse(&first_options, rest, &run.reach)? {
+    if let Some(invocation) = super::local::parse(&first_options, rest, &run)? {
         return Ok(invocation);
     }
     let mut options = first_options;

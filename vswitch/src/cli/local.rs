@@ -1,6 +1,7 @@
 //! Commands that are not part of a transaction: they stand alone.
 
-use super::grammar::{Invocation, Monitor, Reach, UsageError, is_option};
+use super::grammar::{Invocation, Monitor, Run, UsageError, is_option};
+use super::import;
 use super::verbs;
 
 /// Such a command.
@@ -19,6 +20,12 @@ pub(super) const ALL: &[Local] = &[
         summary: "print what happens in the switch, one JSON object a line, until interrupted",
     },
     Local {
+        name: "import",
+        options: &["--bridge="],
+        usage: "import ifcfg DIRECTORY|modprobe FILE [--bridge=BRIDGE] [--dry-run]",
+        summary: "make the bonds and bridges that ifcfg-* files or options of the bonding driver describe",
+    },
+    Local {
         name: "list-commands",
         options: &[],
         usage: "list-commands",
@@ -30,7 +37,7 @@ pub(super) const ALL: &[Local] = &[
 pub(super) fn parse(
     options: &[&str],
     arguments: &[String],
-    reach: &Reach,
+    run: &Run,
 ) -> Result<Option<Invocation>, UsageError> {
     let commands = arguments.split(|argument| argument == "--").filter(|command| !command.is_empty());
     let verb_of = |command: &[String]| command.iter().find(|word| !is_option(word)).cloned();
@@ -46,6 +53,9 @@ pub(super) fn parse(
         return wrong(format!("'{}' can't be joined with other commands", local.name));
     }
     let mut words = options.iter().copied().chain(words.iter().map(String::as_str));
+    if local.name == import::NAME {
+        return import::parse(words, run).map(|found| Some(Invocation::Import(found))).or_else(wrong);
+    }
     let mut count = None;
     let mut named = false;
     while let Some(word) = words.next() {
@@ -67,7 +77,7 @@ pub(super) fn parse(
         }
     }
     Ok(Some(match local.name {
-        "monitor" => Invocation::Monitor(Monitor { reach: reach.clone(), count }),
+        "monitor" => Invocation::Monitor(Monitor { reach: run.reach.clone(), count }),
         _ => Invocation::Print(names()),
     }))
 }

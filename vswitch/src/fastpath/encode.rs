@@ -39,6 +39,8 @@ pub struct PortFacts {
     pub name: String,
     /// It is a bond.
     pub is_bond: bool,
+    /// The number of the program's counters for the loads of its buckets, if its plan has such and there is room.
+    pub loads: Option<u8>,
 }
 
 /// What the tables don't say about a bridge.
@@ -200,6 +202,9 @@ fn encode_port(
         }
     };
     room &= encode_plan(&port.transmit, &mut flat, &mut image.tables);
+    if matches!(port.transmit, TransmitPlan::Buckets { loads: Some(_), .. }) {
+        flat.loads = facts.loads.map_or(0, |number| number + 1);
+    }
     if !room {
         flat.flags |= port_flags::NO_ROOM;
     }
@@ -217,7 +222,7 @@ fn encode_plan(transmit: &TransmitPlan, flat: &mut Port, tables: &mut Vec<Bucket
             (flat.plan, flat.device) = (plan::ONE, device.0);
             return true;
         }
-        TransmitPlan::Buckets { hash, table } => {
+        TransmitPlan::Buckets { hash, table, .. } => {
             (flat.plan, flat.hash) = (plan::BUCKETS, layout::hash(*hash));
             table
         }

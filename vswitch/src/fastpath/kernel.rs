@@ -13,8 +13,9 @@ use forwarding::fdb::{Fdb, FdbConfig};
 
 use super::encode::Image;
 use super::layout::{
-    Bridge, BucketTable, Control, Device, DeviceStats, INDEX_BUCKETS, IndexBucket, LAYOUT, MAX_BRIDGES,
-    MAX_BUCKET_TABLES, MAX_DEVICES, MAX_FDBS, MAX_PORTS, MAX_VLAN_SETS, MISSES, Port, VlanSet, VlanStats,
+    Bridge, BucketLoads, BucketTable, Control, Device, DeviceStats, INDEX_BUCKETS, IndexBucket, LAYOUT,
+    MAX_BRIDGES, MAX_BUCKET_TABLES, MAX_BUCKETS, MAX_DEVICES, MAX_FDBS, MAX_PORTS, MAX_VLAN_SETS, MISSES,
+    Port, VlanSet, VlanStats,
 };
 use super::pins::Pins;
 use super::shared::{FdbMemory, Shared, fence};
@@ -117,6 +118,7 @@ pub struct Kernel {
     device_stats: PerCpuArray<MapData, DeviceStats>,
     misses: PerCpuArray<MapData, u64>,
     vlan_stats: PerCpuHashMap<MapData, u32, VlanStats>,
+    bucket_loads: PerCpuArray<MapData, BucketLoads>,
     cpus: usize,
     pins: Pins,
     has_tcx: bool,
@@ -170,6 +172,7 @@ impl Kernel {
             device_stats: take(&mut ebpf, "vsw_device_stats")?.try_into()?,
             misses: take(&mut ebpf, "vsw_misses")?.try_into()?,
             vlan_stats: take(&mut ebpf, "vsw_vlan_stats")?.try_into()?,
+            bucket_loads: take(&mut ebpf, "vsw_bucket_loads")?.try_into()?,
             ebpf,
             cpus: nr_cpus().map_err(|(path, error)| anyhow::anyhow!("{path}: {error}"))?,
             pins,
@@ -320,6 +323,28 @@ impl Kernel {
         entries.map(|(key, values)| ((key >> 16) as u16, key as u16, sum(values))).collect()
     }
 
+    /// Octets that left by each bucket of the port that has the counters with this number. One system call.
+    pub fn bucket_loads(&self, number: u8) -> BucketLoads {
+        let mut sums = [0_u64; MAX_BUCKETS];
+        let Ok(values) = self.bucket_loads.get(&number.into(), 0) else { return sums };
+        for cpu in values.iter() {
+            for (sum, octets) in sums.iter_mut().zip(cpu) {
+                *sum = sum.wrapping_add(*octets);
+            }
+        }
+        sums
+    }
+
+    /// Counts from 0 again, for another port.
+    pub fn clear_bucket_loads(&mut self, number: u8) {
+        let zero = PerCpuValues::try_from(vec![[0_u64; MAX_BUCKETS]; self.cpus]);
+        if let Ok(zero) = zero
+            && let Err(error) = self.bucket_loads.set(number.into(), zero, 0)
+        {
+            tracing::warn!(%error, "the loads of buckets can't be cleared");
+        }
+    }
+
     /// Forgets what came into the VLANs of a bridge, whose number is free now.
     pub fn clear_vlan_stats(&mut self, bridge: u16) {
         let keys: Vec<u32> =
@@ -378,6 +403,7 @@ fn map<T: zerocopy::FromBytes + zerocopy::IntoBytes + Copy>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fastpath::layout::MAX_LOADS;
 
     /// The object that is built in has the maps that we expect, of these sizes.
     #[test]
@@ -387,6 +413,8 @@ mod tests {
             let found = object.iter().find(|map| map.0 == name).unwrap_or_else(|| panic!("no {name}"));
             assert_eq!((found.1, found.2, found.3), (key, value, entries), "{name}");
         }
+        let loads = object.iter().find(|map| map.0 == "vsw_bucket_loads").expect("counters of buckets");
+        assert_eq!((loads.2, loads.3), (size_of::<BucketLoads>(), MAX_LOADS));
     }
 
     fn aya_obj_maps() -> Vec<(String, usize, usize, usize)> {

@@ -20,6 +20,8 @@ pub const MAX_VLAN_SETS: usize = 512;
 pub const MAX_BUCKET_TABLES: usize = 512;
 /// Buckets of such a table.
 pub const MAX_BUCKETS: usize = 256;
+/// Ports whose load is counted by bucket.
+pub const MAX_LOADS: usize = 64;
 /// Most members to which a frame is copied.
 pub const MAX_COPIES: usize = 64;
 /// Buckets of the table from interface index to device.
@@ -156,7 +158,8 @@ pub struct Port {
     pub plan: u8,
     /// Number of [`HashPolicy`].
     pub hash: u8,
-    pub(super) reserved: u8,
+    /// Counters by bucket: 1 and their number; 0: none.
+    pub loads: u8,
     /// VLAN of access and tunnel ports, native VLAN.
     pub vlan: u16,
     /// Number of a VLAN set.
@@ -244,6 +247,9 @@ pub struct DeviceStats {
     pub tx_bytes: u64,
 }
 
+/// What left by each bucket of a port by the fast path: octets with all tags.
+pub type BucketLoads = [u64; MAX_BUCKETS];
+
 /// What came into a VLAN by the fast path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -289,6 +295,8 @@ pub fn hash(policy: HashPolicy) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const _: () = assert!(MAX_LOADS < 256 && MAX_BUCKETS == forwarding::bucket_loads::BUCKETS);
 
     #[test]
     fn sizes_are_those_of_the_program() {

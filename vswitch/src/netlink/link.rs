@@ -22,7 +22,7 @@ const IFLA_STATS64: u16 = 23;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 
-const LINK_HEADER_LEN: usize = 16;
+pub(super) const LINK_HEADER_LEN: usize = 16;
 /// Place of `tx_dropped` in struct rtnl_link_stats64: the eighth number.
 const TX_DROPPED: usize = 7 * 8;
 

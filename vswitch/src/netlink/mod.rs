@@ -3,10 +3,12 @@
 //!
 //! - [`monitor`]: which devices there are, and news about them
 //! - [`link`]: reading and changing one device
+//! - [`addresses`]: the devices' permanent MAC addresses
 //! - [`ethtool`]: speed and duplex, LRO, receive hashing
 //! - [`hoststack`]: the shield between a switched device and the host's stack
 //! - `socket`: requests and answers
 
+pub mod addresses;
 pub mod ethtool;
 pub mod hoststack;
 pub mod link;

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use forwarding::fdb::{Fdb, FdbConfig, Tick};
 use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
+use forwarding::tables::{PortEntry, Tables};
 
 use super::Switch;
 use super::attached::Attached;
+use super::bucket_loads::{LoadSlots, loads_of};
 use super::fast_status::Fill;
 use crate::datapath::{Mark, Snapshot};
 use crate::fastpath::cleanup::{InternalPorts, give_up};
 use crate::fastpath::encode::{BridgeFacts, DeviceFacts, Facts, PortFacts, is_indexed};
 use crate::fastpath::hooks::{self, Hook};
-use crate::fastpath::layout::{self, MAX_FDBS, Port as FlatPort, device_flags, port_flags};
+use crate::fastpath::layout::{self, MAX_FDBS, MAX_LOADS, Port as FlatPort, device_flags, port_flags};
 use crate::fastpath::{Image, Kernel, encode};
 use crate::model::FastPathMode;
 use crate::netlink::link::{self, Link};
@@ -40,6 +42,10 @@ pub(super) struct Fast {
     fdbs: BTreeSet<u16>,
     /// Names of what the last tables had no room for.
     pub(super) left_out: Vec<String>,
+    /// Who has which counters of buckets.
+    pub(super) loads: LoadSlots,
+    /// Ports whose buckets the kernel does not count.
+    uncounted: usize,
     /// How full the last tables were.
     pub(super) fill: Fill,
     /// Publications so far.
@@ -89,6 +95,8 @@ impl Fast {
             hooks: BTreeMap::new(),
             fdbs,
             left_out: Vec::new(),
+            loads: LoadSlots::default(),
+            uncounted: 0,
             fill: Fill::default(),
             generation: 0,
             syncing: false,
@@ -165,6 +173,21 @@ impl Fast {
         }
     }
 
+    /// Gives counters of buckets to the ports of new tables that want them.
+    fn give_counters(&mut self, tables: &Tables) {
+        let Ok(kernel) = &mut self.kernel else { return };
+        let (new, without) = self.loads.give(tables);
+        new.into_iter().for_each(|number| kernel.clear_bucket_loads(number));
+        if without > self.uncounted {
+            tracing::warn!(
+                bonds = without,
+                limit = MAX_LOADS,
+                "no room in the kernel's maps to count by bucket; these bonds are not rebalanced"
+            );
+        }
+        self.uncounted = without;
+    }
+
     /// Puts tables into force in the kernel.
     fn publish(&mut self, image: &Image) {
         let Ok(kernel) = &mut self.kernel else { return };
@@ -221,7 +244,8 @@ impl Switch {
         if self.fast.kernel.is_err() {
             return;
         }
-        let image = encode(&snapshot.tables, &self.facts());
+        self.fast.give_counters(&snapshot.tables);
+        let image = encode(&snapshot.tables, &self.facts(&snapshot.tables));
         self.fast.publish(&image);
         self.indexed = self
             .devices
@@ -231,7 +255,7 @@ impl Switch {
             .collect();
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self, tables: &Tables) -> Facts {
         let device = |number: usize, attached: &Attached| DeviceFacts {
             name: attached.name().to_owned(),
             ifindex: attached.ifindex(),
@@ -244,12 +268,13 @@ impl Switch {
         let devices = self.devices.slots().iter().enumerate();
         let ports = self.ports.slots().iter();
         let bridges = self.bridges.slots().iter();
+        let counters = |port: &PortEntry| self.fast.loads.of(loads_of(&port.transmit)?);
         Facts {
             devices: devices.map(|(n, slot)| slot.as_ref().map(|attached| device(n, attached))).collect(),
-            ports: ports
-                .map(|slot| {
-                    let port = slot.as_ref()?;
-                    Some(PortFacts { name: port.name.clone(), is_bond: port.bond.is_some() })
+            ports: (ports.zip(&tables.ports))
+                .map(|(slot, entry)| {
+                    let (port, loads) = (slot.as_ref()?, entry.as_ref().and_then(counters));
+                    Some(PortFacts { name: port.name.clone(), is_bond: port.bond.is_some(), loads })
                 })
                 .collect(),
             bridges: bridges

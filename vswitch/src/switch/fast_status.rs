@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::Switch;
 use super::attached::Attached;
 use crate::fastpath::layout::{
-    DeviceStats, MAX_BRIDGES, MAX_BUCKET_TABLES, MAX_DEVICES, MAX_FDBS, MAX_PORTS, MAX_VLAN_SETS, MISSES,
+    DeviceStats, MAX_BRIDGES, MAX_BUCKET_TABLES, MAX_DEVICES, MAX_FDBS, MAX_LOADS, MAX_PORTS, MAX_VLAN_SETS,
+    MISSES,
 };
 use crate::fastpath::{Image, Kernel};
 use crate::model::FastPathMode;
@@ -106,6 +107,7 @@ impl Switch {
             ("FDBs", fdbs, MAX_FDBS),
             ("VLAN sets", fill.vlan_sets, MAX_VLAN_SETS),
             ("bond tables", fill.bucket_tables, MAX_BUCKET_TABLES),
+            ("bucket counters", self.fast.loads.used(), MAX_LOADS),
         ];
         let table = |(name, used, maximum): (&str, usize, usize)| FastPathTable {
             name: name.to_owned(),

@@ -5,6 +5,7 @@
 
 mod attached;
 mod breath;
+mod bucket_loads;
 mod commit;
 mod compile;
 pub mod fast;
@@ -229,7 +230,8 @@ impl Switch {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let bonds = self.bonds().filter_map(|(_, bond)| bond.next_deadline()).min();
+        let bonds = self.bonds().flat_map(|(_, bond)| [bond.next_deadline(), bond.loads_deadline()]);
+        let bonds = bonds.flatten().min();
         let sweep = (self.bridges.len() > 0).then_some(self.next_sweep);
         let others = [
             self.next_poll,
@@ -251,6 +253,7 @@ impl Switch {
                 bond.handle_timeout(now);
             }
         }
+        self.rebalance(now);
         self.settle(now);
         self.send_announcements(now);
         if now >= self.next_sweep {
@@ -364,7 +367,8 @@ impl Switch {
             }
             // Who was behind it may be anywhere else by now, as behind a plain port without carrier.
             BondEvent::CarrierChanged(false) => self.forget_macs(id),
-            BondEvent::Lacp { .. }
+            BondEvent::BucketMoved { .. }
+            | BondEvent::Lacp { .. }
             | BondEvent::MemberLink { .. }
             | BondEvent::MemberDisabled { .. }
             | BondEvent::CarrierChanged(true) => {}

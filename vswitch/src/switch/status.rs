@@ -251,7 +251,7 @@ impl Runtime for Moment<'_> {
 
     fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String> {
         let running = self.switch.bond(bond).ok_or_else(|| format!("{bond} does not run yet"))?;
-        let TransmitPlan::Buckets { hash: policy, table } = running.plan() else {
+        let TransmitPlan::Buckets { hash: policy, table, .. } = running.plan() else {
             return Err(format!(
                 "bond {bond} (mode {}) does not hash frames now",
                 running.options().mode.name()

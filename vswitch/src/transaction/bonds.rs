@@ -27,7 +27,8 @@ impl Draft<'_> {
         self.apply(Table::Bond, bond, settings)
     }
 
-    /// For `--may-exist`: whether the bond exists just so; an error if it exists otherwise.
+    /// For `--may-exist`: whether the bond exists just so; an error if it exists otherwise. No members are named: it
+    /// may have any.
     fn bond_is_there(&self, bridge: &str, bond: &str, members: &[String]) -> Result<bool, Problem> {
         let wanted = sorted(members);
         let but = |found: String| {
@@ -39,7 +40,7 @@ impl Draft<'_> {
             Some(Place::Bond { bridge: actual }) if actual == bridge => {
                 let found = self.model.bond(bond).map(|(_, bond)| sorted(&bond.members)).unwrap_or_default();
                 match found {
-                    found if found == wanted => Ok(true),
+                    found if found == wanted || wanted.is_empty() => Ok(true),
                     found if found.is_empty() => but("actually has no interfaces".to_owned()),
                     found => but(format!("actually has interface(s) {}", found.join(", "))),
                 }

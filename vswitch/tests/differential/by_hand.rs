@@ -171,7 +171,12 @@ fn every_member_gets_a_copy_as_it_is_to_leave() {
 fn devices_in_no_table() {
     Rig::with(|rig| {
         let table = members(2);
-        publish(rig, VlanPolicy::Access(VLAN), 2, TransmitPlan::Buckets { hash: HashPolicy::Layer2, table });
+        publish(
+            rig,
+            VlanPolicy::Access(VLAN),
+            2,
+            TransmitPlan::Buckets { hash: HashPolicy::Layer2, table, loads: None },
+        );
         let dropped = |rig: &Rig, interface| {
             let before = rig.kernel.misses();
             let ran = rig.run(ifindex(interface), &frame(1)).expect("the kernel takes it");
@@ -195,7 +200,12 @@ fn devices_in_no_table() {
 fn lacp_hears_behind_the_program() {
     Rig::with(|rig| {
         let table = members(2);
-        publish(rig, VlanPolicy::Access(VLAN), 2, TransmitPlan::Buckets { hash: HashPolicy::Layer2, table });
+        publish(
+            rig,
+            VlanPolicy::Access(VLAN),
+            2,
+            TransmitPlan::Buckets { hash: HashPolicy::Layer2, table, loads: None },
+        );
         let mut lacpdu = [&MacAddr::SLOW_PROTOCOLS.0[..], &REMOTE.0, &[0x88, 0x09, 1, 1]].concat();
         lacpdu.resize(124, 0);
         let mut last = lacpdu.clone();
@@ -217,7 +227,7 @@ fn lacp_hears_behind_the_program() {
                 inner: None,
                 header: VirtioNetHeader::default(),
             });
-            far.send_burst(&frames, &mut TxBurst::new());
+            far.send_burst(frames, &mut TxBurst::new());
             let left = || {
                 let after = rig.kernel.misses();
                 (0..MISSES.len()).map(|n| after[n] - before[n]).sum::<u64>()

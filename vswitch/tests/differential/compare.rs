@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
+use forwarding::bucket_loads::BucketLoads;
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Entry, Fdb, FdbStats, Tick};
 use forwarding::flow_hash;
@@ -46,6 +47,8 @@ pub(crate) struct Expected {
     reference: Arc<Fdb>,
     pub(crate) to: Option<PortId>,
     source_is_known: bool,
+    /// What it has counted by bucket of the port behind which the destination is: buckets and octets.
+    loads: Vec<(usize, u64)>,
 }
 
 impl Expected {
@@ -58,12 +61,17 @@ impl Expected {
         let (device, bytes, tag) = (case.device, &case.bytes[..], case.tag);
         let ingress = Ingress { device, bytes, tag, header: VirtioNetHeader::default() };
         let mut egress = Egress::default();
+        let loads = |scene: &Scene| to.and_then(|to| scene.loads(to)).map(BucketLoads::read);
+        let loads_before = loads(scene);
         let result = forward(&scene.tables, now, &ingress, &mut egress);
+        let both = loads_before.into_iter().flatten().zip(loads(scene).into_iter().flatten());
+        let added = both.map(|(before, after)| after - before).enumerate();
+        let loads = added.filter(|(_, octets)| *octets > 0).collect();
         scene.exchange_fdb(case.port, shared);
         if let Some(all) = all {
             scene.set_members(PortId(ran.port), all);
         }
-        Self { result, egress, before, reference, to, source_is_known }
+        Self { result, egress, before, reference, to, source_is_known, loads }
     }
 }
 
@@ -234,9 +242,19 @@ fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -
     let wanted = with_tags(&case.bytes, [first.tag, first.inner].into_iter().flatten());
     let found = with_tags(&ran.bytes, ran.tag);
     ensure!(found == wanted, "leaves as {found:02x?}, not {wanted:02x?}");
+    // What the program has counted is compared at the end, with the sums of these.
+    let load = load_of(scene, ran).map(|(_, bucket, octets)| (bucket, octets));
+    ensure!(Vec::from_iter(load) == expected.loads, "counts {load:?}, not {:?}", expected.loads);
     // Without one of its own, a tag that is in the octets elsewhere may be beside them.
     ensure!(first.tag.is_none() || ran.tag == first.tag, "tag {:x?}, not {:x?}", ran.tag, first.tag);
     Ok(())
+}
+
+/// What a forwarded frame adds to the counters of its port, if that counts: their number, the bucket, and octets.
+pub(crate) fn load_of(scene: &Scene, ran: &Ran) -> Option<(u8, usize, u64)> {
+    let number = scene.facts.ports.get(usize::from(ran.port))?.as_ref()?.loads?;
+    let TransmitPlan::Buckets { table, .. } = &scene.port(PortId(ran.port)).transmit else { return None };
+    Some((number, ran.hash as usize % table.len(), with_tags(&ran.bytes, ran.tag).len() as u64))
 }
 
 /// Locks that are over are taken off with a refresh. An entry doesn't tell, but its lock would come round.

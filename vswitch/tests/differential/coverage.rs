@@ -44,7 +44,8 @@ impl Coverage {
         let plan = match &to.transmit {
             TransmitPlan::Drop(_) => "drop",
             TransmitPlan::One(_) => "one",
-            TransmitPlan::Buckets { hash, table } => {
+            TransmitPlan::Buckets { hash, table, loads } => {
+                self.saw(&["load", if loads.is_some() { "counted" } else { "not counted" }]);
                 let table = if table.len() == 256 { "256 buckets" } else { "modulo" };
                 self.saw(&["hash", hash.name(), table]);
                 "buckets"
@@ -83,6 +84,7 @@ impl Coverage {
             expected.extend(["untagged", "tagged"].map(|to| format!("{from} leaves {to}")));
         }
         expected.extend(["admitted", "not admitted"].map(|how| format!("passed on {how}")));
+        expected.extend(["counted", "not counted"].map(|how| format!("load {how}")));
         let missing: Vec<_> = expected.iter().filter(|what| !self.seen.contains_key(*what)).collect();
         assert!(missing.is_empty(), "never seen: {missing:?}");
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use forwarding::bucket_loads::BucketLoads;
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Fdb, FdbConfig};
 use forwarding::flow_hash::HashPolicy;
@@ -14,7 +15,7 @@ use forwarding::tables::{
 };
 use forwarding::vlan::{VlanPolicy, VlanSet};
 use vswitch::fastpath::encode::{BridgeFacts, DeviceFacts, PortFacts};
-use vswitch::fastpath::layout::{device_flags, port_flags};
+use vswitch::fastpath::layout::{MAX_LOADS, device_flags, port_flags};
 use vswitch::fastpath::{Facts, Image, encode};
 
 use crate::choices::{Choices as _, Random};
@@ -54,6 +55,7 @@ impl Scene {
             scene.add_port(random, &mut interfaces);
         }
         scene.set_plans(random);
+        scene.number_loads();
         scene.fill_flood_lists();
         scene.image = encode(&scene.tables, &scene.facts);
         scene
@@ -132,7 +134,7 @@ impl Scene {
             },
             storm: random.chance(15).then(|| Arc::new(Storm::new(storm))),
         }));
-        self.facts.ports.push(Some(PortFacts { name: format!("p{}", id.0), is_bond }));
+        self.facts.ports.push(Some(PortFacts { name: format!("p{}", id.0), is_bond, loads: None }));
     }
 
     fn set_plans(&mut self, random: &mut Random) {
@@ -157,6 +159,26 @@ impl Scene {
             } else {
                 members.last().map_or(TransmitPlan::Drop(DropReason::NoMember), |one| TransmitPlan::One(*one))
             };
+        }
+    }
+
+    /// Counters of the program's for the ports that count by bucket, in no special order.
+    fn number_loads(&mut self) {
+        let mut numbers = (0..MAX_LOADS as u8).rev().step_by(9);
+        for (port, facts) in self.tables.ports.iter().zip(&mut self.facts.ports) {
+            if let (Some(TransmitPlan::Buckets { loads: Some(_), .. }), Some(facts)) =
+                (port.as_ref().map(|port| &port.transmit), facts)
+            {
+                facts.loads = numbers.next();
+            }
+        }
+    }
+
+    /// The pipeline's counters of a port by bucket, if it counts.
+    pub(crate) fn loads(&self, port: PortId) -> Option<&BucketLoads> {
+        match &self.tables.port(port)?.transmit {
+            TransmitPlan::Buckets { loads, .. } => loads.as_deref(),
+            _ => None,
         }
     }
 
@@ -241,7 +263,8 @@ fn bond_plan(random: &mut Random, members: Vec<DeviceId>) -> TransmitPlan {
                 1..8 => (0..256).map(|_| *random.pick(&members)).collect(),
                 _ => members,
             };
-            TransmitPlan::Buckets { hash: *random.pick(&policies), table: table.into() }
+            let loads = random.chance(60).then(Arc::default);
+            TransmitPlan::Buckets { hash: *random.pick(&policies), table: table.into(), loads }
         }
         13..17 => {
             // More members than fit: the port is the daemon's alone.

@@ -6,6 +6,7 @@ use forwarding::ids::PortId;
 use forwarding::tables::TransmitPlan;
 use vswitch::fastpath::layout::{DeviceStats, MISSES, VlanStats, device_flags};
 
+use crate::compare::load_of;
 use crate::rig::{Ran, Rig};
 use crate::scene::Scene;
 use crate::traffic::{Case, with_tags};
@@ -15,6 +16,8 @@ pub(crate) struct Tally {
     devices: BTreeMap<u16, DeviceStats>,
     vlans: BTreeMap<(u16, u16), VlanStats>,
     misses: [u64; MISSES.len()],
+    /// Octets by number of the counters and bucket.
+    loads: BTreeMap<(u8, usize), u64>,
 }
 
 impl Tally {
@@ -22,6 +25,7 @@ impl Tally {
     pub(crate) fn new(scene: &Scene, rig: &mut Rig) -> Self {
         (0..scene.tables.devices.len()).for_each(|device| rig.kernel.clear_device_stats(device as u16));
         (0..scene.tables.bridges.len()).for_each(|bridge| rig.kernel.clear_vlan_stats(bridge as u16));
+        numbers(scene).for_each(|number| rig.kernel.clear_bucket_loads(number));
         Self { misses: rig.kernel.misses(), ..Self::default() }
     }
 
@@ -50,6 +54,9 @@ impl Tally {
             device.tx_frames += 1;
             device.tx_bytes += sent;
         }
+        if let Some((number, bucket, octets)) = load_of(scene, ran) {
+            *self.loads.entry((number, bucket)).or_default() += octets;
+        }
         let bridge = scene.port(case.port).bridge;
         if scene.tables.bridge(bridge).expect("it is in the tables").vlan_counters.is_some() {
             let vlan = self.vlans.entry((bridge.0, ran.vlan)).or_default();
@@ -67,7 +74,18 @@ impl Tally {
             devices: devices.filter(|(_, stats)| *stats != DeviceStats::default()).collect(),
             vlans: vlans.map(|(bridge, vlan, stats)| ((bridge, vlan), stats)).collect(),
             misses: rig.kernel.misses(),
+            loads: numbers(scene)
+                .flat_map(|n| {
+                    rig.kernel.bucket_loads(n).into_iter().enumerate().map(move |(b, o)| ((n, b), o))
+                })
+                .filter(|(_, octets)| *octets > 0)
+                .collect(),
         };
         assert!(found == self, "seed {seed}: the program has counted {found:?}\nnot {self:?}");
     }
+}
+
+/// Numbers of the counters by bucket that ports have.
+fn numbers(scene: &Scene) -> impl Iterator<Item = u8> {
+    scene.facts.ports.iter().flatten().filter_map(|port| port.loads)
 }

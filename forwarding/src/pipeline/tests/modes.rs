@@ -155,7 +155,7 @@ fn a_tunnel_with_a_list_takes_just_those_customer_vlans() {
 #[test]
 fn a_bond_hashes_the_frame_with_its_inner_tag() {
     for (policy, within) in [(HashPolicy::Layer34, 0x8100u32), (HashPolicy::Layer2, 0x8100)] {
-        let plan = TransmitPlan::Buckets { hash: policy, table: (1..4).map(DeviceId).collect() };
+        let plan = TransmitPlan::Buckets { hash: policy, table: (1..4).map(DeviceId).collect(), loads: None };
         let mut switch = Switch::with_bond(1, plan, [Admission::All; 2]);
         switch.tables.devices.push(switch.tables.devices[1].clone());
         switch.port(0).vlan = VlanPolicy::Dot1qTunnel { vlan: 100, cvlans: None };

@@ -1,6 +1,7 @@
 //! Plans that use several members at once.
 
 use super::*;
+use crate::bucket_loads::BucketLoads;
 
 fn ids(devices: &[u16]) -> Arc<[DeviceId]> {
     devices.iter().map(|device| DeviceId(*device)).collect()
@@ -31,6 +32,40 @@ fn packet(dst: MacAddr, protocol: u8) -> Vec<u8> {
 
 fn devices(sent: Result<Vec<Output>, DropReason>) -> Vec<u16> {
     sent.unwrap().iter().map(|output| output.device.0).collect()
+}
+
+/// Of what leaves by a bucket its octets are counted, with the tags; of what does not, and of a trace, nothing.
+#[test]
+fn octets_are_counted_by_bucket() {
+    let loads = Arc::new(BucketLoads::new());
+    let (table, counters) = (ids(&[2, 3, 3, 2]), Some(Arc::clone(&loads)));
+    let mut switch = switch(TransmitPlan::Buckets { hash: HashPolicy::Layer2, table, loads: counters });
+    let read = || loads.read()[..5].to_vec();
+    let bytes = frame(host(9), host(1));
+    trace(&switch.tables, NOW, &untagged(0, &bytes));
+    assert_eq!(read(), [0; 5]);
+    // Layer 2 hashes 0xb5 (the type) with the last octets of both addresses: bucket 1 for 9 and 1, and 0 for 9 and 0.
+    assert_eq!(switch.path(0, host(9), host(1)), Ok(vec![3]));
+    assert_eq!(read(), [0, 60, 0, 0, 0]);
+    assert_eq!(switch.path(0, host(9), host(0)), Ok(vec![2]));
+    assert_eq!(read(), [60, 60, 0, 0, 0]);
+    switch.fdb().learn(5, host(9), PortId(2), NOW);
+    assert_eq!(devices(switch.send(&tagged(0, &bytes, 5))), [3]);
+    assert_eq!(read(), [60, 124, 0, 0, 0], "with its tag");
+    switch.port(0).vlan = VlanPolicy::Dot1qTunnel { vlan: 5, cvlans: None };
+    assert_eq!(devices(switch.send(&tagged(0, &bytes, 7))).len(), 1);
+    let tunnelled: u64 = read().iter().sum::<u64>() - 184;
+    assert_eq!(tunnelled, 68, "with both its tags");
+    switch.port(0).vlan = TRUNK;
+    // A flood has a copy for the bond, in bucket 3.
+    let before = read();
+    assert_eq!(switch.path(0, MacAddr::BROADCAST, host(1)), Ok(vec![1, 2]));
+    assert_eq!(read(), [before[0], before[1], before[2], before[3] + 60, 0]);
+    let before = read();
+    switch.device(3).mtu = 40;
+    assert_eq!(switch.path(0, host(9), host(1)), Err(DropReason::MtuExceeded));
+    assert_eq!(switch.path(2, host(1), host(7)), Ok(vec![0]), "in by the bond");
+    assert_eq!(read(), before);
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn plan() -> impl Strategy<Value = TransmitPlan> {
         1 => Just(TransmitPlan::Drop(DropReason::NoMember)),
         4 => device_id().prop_map(TransmitPlan::One),
         3 => (hash_policy(), vec(device_id(), 0..4))
-            .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table: table.into() }),
+            .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table: table.into(), loads: None }),
         2 => (distinct_devices(), 0..4u32).prop_map(|(members, per_member)| TransmitPlan::RoundRobin {
             members,
             per_member,

@@ -9,7 +9,11 @@ fn told(trace: &Trace) -> Vec<String> {
 
 #[test]
 fn a_frame_into_a_bond() {
-    let plan = TransmitPlan::Buckets { hash: HashPolicy::Layer2, table: [DeviceId(1), DeviceId(2)].into() };
+    let plan = TransmitPlan::Buckets {
+        hash: HashPolicy::Layer2,
+        table: [DeviceId(1), DeviceId(2)].into(),
+        loads: None,
+    };
     let mut switch = Switch::with_bond(1, plan, [Admission::All; 2]);
     switch.fdb().learn(5, host(2), PortId(1), NOW);
     let bytes = frame(host(2), host(1));

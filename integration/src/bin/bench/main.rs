@@ -4,6 +4,7 @@
 //! of veth pairs; the ratios are what carries over.
 
 mod failover;
+mod lacp;
 mod restart;
 mod scale;
 mod table;
@@ -33,6 +34,8 @@ enum What {
     Scale(scale::Options),
     /// What is lost when the process is killed, stays away for a while and comes back.
     Restart(restart::Options),
+    /// CPU time of many LACP bonds in virtual time; needs no namespaces.
+    Lacp(lacp::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +49,10 @@ fn main() -> ExitCode {
 }
 
 fn run(what: &What) -> Result<()> {
+    // This one needs no namespaces.
+    if let What::Lacp(options) = what {
+        return lacp::run(options);
+    }
     if let Err(error) = Namespace::new("trial") {
         println!("SKIP needs root or `unshare -Urn`: {error:#}");
         return Ok(());
@@ -55,6 +62,7 @@ fn run(what: &What) -> Result<()> {
         What::Failover(options) => failover::run(options),
         What::Scale(options) => scale::run(options),
         What::Restart(options) => restart::run(options),
+        What::Lacp(options) => lacp::run(options),
     }
 }
 

@@ -190,8 +190,46 @@ fn the_list_of_commands_is_sorted_and_complete() {
     let mut lines = text.lines();
     assert_eq!(lines.next(), Some("The available commands are:"));
     let lines: Vec<_> = lines.collect();
-    assert_eq!(lines.len(), verbs::ALL.len() + 2);
+    assert_eq!(lines.len(), verbs::ALL.len() + local::ALL.len());
     assert!(lines.contains(&"  monitor [--count=N]") && lines.contains(&"  [--may-exist] add-br BRIDGE"));
+}
+
+#[test]
+fn import() {
+    let import = |line: &str| match parse(&words(line)) {
+        Ok(Invocation::Import(import)) => import,
+        other => panic!("{line}: {other:?}"),
+    };
+    let plain = import("import ifcfg /etc/x");
+    assert_eq!((plain.kind, plain.path.as_path()), (ImportKind::Ifcfg, std::path::Path::new("/etc/x")));
+    assert_eq!((plain.dry_run, plain.bridge, plain.style), (false, None, Style::default()));
+    assert_eq!(import("import modprobe f").kind, ImportKind::Modprobe);
+    for line in [
+        "import ifcfg d --bridge br5 --dry-run",
+        "--dry-run import --bridge=br5 ifcfg d",
+        "--dry-run --bridge=br5 import ifcfg d",
+        "--dry-run -- import ifcfg --bridge br5 d",
+    ] {
+        let import = import(line);
+        assert_eq!((import.dry_run, import.bridge.as_deref()), (true, Some("br5")), "{line}");
+    }
+    let import = import("-f json -t 5 --rundir=/x import ifcfg d");
+    assert_eq!((import.style.format, import.reach.rundir), (Format::Json, Some("/x".into())));
+    let usage = "usage: import ifcfg DIRECTORY|modprobe FILE [--bridge=BRIDGE] [--dry-run]";
+    for (line, problem) in [
+        ("import", "'import' command requires at least 2 arguments"),
+        ("-- --bridge import", "'import' command requires at least 2 arguments"),
+        ("import ifcfg", "'import' command needs the path to read"),
+        ("import ifcfg a b", "'import' command takes at most 2 arguments"),
+        ("import netplan a", "'import' reads ifcfg and modprobe, not \"netplan\""),
+        ("import ifcfg a --force", "'import' command has no '--force' option"),
+        ("import ifcfg a --bridge=", "--bridge: \"\" can't be the name of a network device: it is empty"),
+        ("import ifcfg a --bridge", "--bridge: \"\" can't be the name of a network device: it is empty"),
+        ("import ifcfg a -- list-br", "'import' can't be joined with other commands"),
+        ("list-br -- import ifcfg a", "'import' can't be joined with other commands"),
+    ] {
+        assert_eq!(usage_error(line), format!("{problem}; {usage}"), "{line}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn port(vlan: VlanPolicy, transmit: TransmitPlan) -> PortEntry {
 
 /// Ports of a bridge, without devices.
 fn image_of(ports: Vec<PortEntry>) -> Image {
-    let facts = |n| Some(PortFacts { name: format!("p{n}"), is_bond: false });
+    let facts = |n| Some(PortFacts { name: format!("p{n}"), ..PortFacts::default() });
     let facts = Facts { ports: (0..ports.len()).map(facts).collect(), ..Facts::default() };
     encode(&Tables { ports: ports.into_iter().map(Some).collect(), ..Tables::default() }, &facts)
 }
@@ -36,7 +36,7 @@ fn devices(numbers: impl IntoIterator<Item = u16>) -> Arc<[DeviceId]> {
 }
 
 fn buckets(members: impl IntoIterator<Item = u16>) -> TransmitPlan {
-    TransmitPlan::Buckets { hash: HashPolicy::Layer34, table: devices(members) }
+    TransmitPlan::Buckets { hash: HashPolicy::Layer34, table: devices(members), loads: None }
 }
 
 fn turns(members: impl IntoIterator<Item = u16>) -> TransmitPlan {
@@ -146,6 +146,23 @@ fn image_of_devices(indexes: &[u32]) -> Image {
 }
 
 #[test]
+fn ports_that_count_by_bucket_have_their_counters() {
+    let counts = |counts: bool| TransmitPlan::Buckets {
+        hash: HashPolicy::Layer2,
+        table: devices([1, 2]),
+        loads: counts.then(Arc::default),
+    };
+    let facts = |loads| Some(PortFacts { name: "p".to_owned(), is_bond: true, loads });
+    let plans =
+        [(counts(true), Some(0)), (counts(true), None), (counts(false), Some(7)), (counts(true), Some(63))];
+    let entries = plans.iter().map(|(plan, _)| Some(port(VlanPolicy::Access(0), plan.clone())));
+    let tables = Tables { ports: entries.collect(), ..Tables::default() };
+    let facts = plans.iter().map(|(_, loads)| facts(*loads)).collect();
+    let image = encode(&tables, &Facts { ports: facts, ..Facts::default() });
+    assert_eq!(image.ports.iter().map(|port| port.loads).collect::<Vec<_>>(), [1, 0, 0, 64]);
+}
+
+#[test]
 fn devices_that_do_not_fit_by_their_index_are_reported() {
     let alike = |n: usize| (5 + n * INDEX_BUCKETS) as u32;
     let indexes: Vec<u32> = (0..INDEX_WAYS + 2).map(alike).chain([6]).collect();
@@ -225,6 +242,7 @@ fn plan_of(image: &Image, port: &Port) -> TransmitPlan {
         plan::BUCKETS => TransmitPlan::Buckets {
             hash: { policies }.nth(port.hash.into()).expect("a policy"),
             table: members(),
+            loads: None,
         },
         plan::ROUND_ROBIN => {
             TransmitPlan::RoundRobin { members: members(), per_member: port.per_member, turn: Arc::default() }
@@ -254,7 +272,7 @@ fn some_plan() -> impl Strategy<Value = TransmitPlan> {
         Just(TransmitPlan::Drop(DropReason::NoMember)),
         (0..MAX_DEVICES as u16).prop_map(by),
         (prop::sample::select(policies), prop_oneof![members(8), members(MAX_BUCKETS)])
-            .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table }),
+            .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table, loads: None }),
         (members(8), any::<u32>()).prop_map(|(members, per_member)| TransmitPlan::RoundRobin {
             members,
             per_member,
@@ -271,7 +289,7 @@ proptest! {
     #[test]
     fn the_program_reads_what_was_meant(ports in vec(option::of((some_policy(), some_plan(), any::<bool>())), 0..12)) {
         let entries = ports.iter().map(|p| p.as_ref().map(|(vlan, transmit, _)| port(vlan.clone(), transmit.clone())));
-        let facts_of = |is_bond: bool| PortFacts { name: "p".to_owned(), is_bond };
+        let facts_of = |is_bond: bool| PortFacts { name: "p".to_owned(), is_bond, loads: None };
         let facts = ports.iter().map(|p| p.as_ref().map(|(.., is_bond)| facts_of(*is_bond)));
         let tables = Tables { ports: entries.collect(), ..Tables::default() };
         let image = encode(&tables, &Facts { ports: facts.collect(), ..Facts::default() });

@@ -108,6 +108,13 @@ fn may_exist_and_if_exists_make_commands_repeatable() {
 }
 
 #[test]
+fn a_bond_may_exist_with_whatever_members_if_none_are_named() {
+    let mut switch = Switch::after(&["add-br br0 -- add-bond br0 bond0 e1 e2"]);
+    switch.call("--may-exist add-bond br0 bond0 miimon=50 -- --may-exist add-bond-iface bond0 e3").unwrap();
+    assert_eq!(switch.text("get bond bond0 miimon -- list-ifaces br0"), "50\ne1\ne2\ne3\n");
+}
+
+#[test]
 fn may_exist_applies_the_settings() {
     let mut switch = Switch::after(&["add-br br0", "add-port br0 tap0 tag=10"]);
     switch.call("--may-exist add-port br0 tap0 tag=20").unwrap();

@@ -1,0 +1,69 @@
+//! Rebalancing: what a bond does for a mode that moves buckets by load.
+
+use core::time::Duration;
+
+use super::{Bond, BondError};
+use crate::member::MemberId;
+use crate::rebalance::{BUCKETS, Cause, Rebalancer};
+
+impl Bond {
+    /// What moves buckets by load, if anything does.
+    pub fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
+        self.balancer.rebalancer()
+    }
+
+    /// When [`Self::handle_loads`] is to be called; a time that has passed means now.
+    pub fn loads_deadline(&self) -> Option<Duration> {
+        self.rebalancer().and_then(Rebalancer::next_deadline)
+    }
+
+    /// How many octets each bucket of the transmit table has sent by now; a number smaller than last time counts from 0.
+    pub fn handle_loads(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
+        let before = self.rebalancer().map_or(0, Rebalancer::moved);
+        self.balancer.rebalance(now, counters);
+        self.update(now, Vec::new());
+        self.tell_moves(before);
+    }
+
+    /// Moves a bucket to another member by hand (OVS's `bond/migrate`). `Ok(false)`: it was there already.
+    ///
+    /// # Errors
+    /// The mode moves no buckets; not a member; there is no such bucket, or the member does not send.
+    pub fn migrate(&mut self, now: Duration, bucket: usize, member: &str) -> Result<bool, BondError> {
+        let to = self.members[self.index(member)?].id;
+        let before = self.rebalancer().map_or(0, Rebalancer::moved);
+        let moved = self.balancer.migrate(now, bucket, to);
+        let moved = moved.ok_or_else(|| BondError::NoRebalancing { bond: self.name.clone() })?;
+        let moved = moved.map_err(|error| BondError::Migrate {
+            bond: self.name.clone(),
+            member: member.to_owned(),
+            error,
+        })?;
+        self.update(now, Vec::new());
+        self.tell_moves(before);
+        Ok(moved)
+    }
+
+    /// Tells of the moves made since there were `before`.
+    fn tell_moves(&mut self, before: u64) {
+        let Some(rebalancer) = self.balancer.rebalancer() else { return };
+        let new = usize::try_from(rebalancer.moved() - before).unwrap_or(usize::MAX);
+        let last = rebalancer.last_moves();
+        let skipped = last.len().saturating_sub(new);
+        let name = |id: MemberId| {
+            let member = self.members.iter().find(|member| member.id == id);
+            member.map_or_else(String::new, |member| member.name.clone())
+        };
+        let events: Vec<_> = last
+            .skip(skipped)
+            .map(|moved| crate::event::BondEvent::BucketMoved {
+                bucket: moved.what.bucket,
+                from: name(moved.what.from),
+                to: name(moved.what.to),
+                load: moved.what.load,
+                by_hand: moved.cause == Cause::Hand,
+            })
+            .collect();
+        self.events.extend(events);
+    }
+}
