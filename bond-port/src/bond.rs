@@ -75,6 +75,8 @@ pub struct Bond {
     announcements: Announcements,
     revision: u64,
     events: VecDeque<BondEvent>,
+    /// Frames to be sent before what the mode has to say now.
+    outbox: VecDeque<Transmit>,
 }
 
 impl Bond {
@@ -97,6 +99,7 @@ impl Bond {
             announcements: Announcements::default(),
             revision: 0,
             events: VecDeque::new(),
+            outbox: VecDeque::new(),
         }
     }
 

@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use forwarding::ids::DeviceId;
+use lacp::receive::State as Receive;
 
 use crate::monitor::LinkState;
 
@@ -134,6 +135,47 @@ pub enum BondEvent {
     },
 }
 
+/// How much an operator wants to know of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Weight {
+    /// A step on the way to something; for those who look for a fault.
+    Detail,
+    /// A change of state.
+    Change,
+    /// Something that is not as it should be.
+    Unusual,
+}
+
+impl BondEvent {
+    /// How much an operator wants to know of it. Of what LACP's machines do: which members carry frames, who the partner
+    /// is, which aggregator is in use, and why there is no carrier.
+    pub fn weight(&self) -> Weight {
+        let Self::Lacp { event, .. } = self else { return Weight::Change };
+        match event {
+            lacp::Event::Partner { .. } | lacp::Event::Active { .. } | lacp::Event::Carrier { .. } => {
+                Weight::Change
+            }
+            lacp::Event::Mux { .. } if moves(event).is_some() => Weight::Change,
+            lacp::Event::Loopback { .. } => Weight::Unusual,
+            lacp::Event::ActorChurn { to, .. } | lacp::Event::PartnerChurn { to, .. }
+                if *to == lacp::churn::State::Churn =>
+            {
+                Weight::Unusual
+            }
+            // The partner has fallen silent. (That nobody is known yet when a link comes up is no news.)
+            lacp::Event::Receive { from: Receive::Current, to: Receive::Expired, .. } => Weight::Unusual,
+            _ => Weight::Detail,
+        }
+    }
+}
+
+/// Whether a member begins to send (true) or ceases to.
+fn moves(event: &lacp::Event) -> Option<bool> {
+    let lacp::Event::Mux { from, to, .. } = event else { return None };
+    let (from, to) = (from.gates().distributing, to.gates().distributing);
+    (from != to).then_some(to)
+}
+
 /// One log line, without the bond's name.
 impl fmt::Display for BondEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,8 +223,21 @@ impl fmt::Display for BondEvent {
                 let why = if *by_hand { "by hand" } else { "by load" };
                 write!(f, "bucket {bucket} moved from {from} to {to} {why}, it carries {load} octets/s")
             }
-            Self::Lacp { member: Some(member), event } => write!(f, "{member}: {event}"),
-            Self::Lacp { member: None, event } => write!(f, "{event}"),
+            Self::Lacp { member, event } => {
+                if let Some(member) = member {
+                    write!(f, "{member}: ")?;
+                }
+                match (event, moves(event)) {
+                    (lacp::Event::Mux { from, to, .. }, Some(joins)) => {
+                        let does = if joins { "joins" } else { "leaves" };
+                        write!(f, "{does} the aggregate (LACP mux: {} -> {})", from.name(), to.name())
+                    }
+                    (lacp::Event::Receive { from: Receive::Current, to: Receive::Expired, .. }, _) => {
+                        write!(f, "the partner has fallen silent ({event})")
+                    }
+                    _ => write!(f, "{event}"),
+                }
+            }
         }
     }
 }

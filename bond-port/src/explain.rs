@@ -1,5 +1,7 @@
 //! Why each member does or does not carry traffic, in plain words.
 
+mod ad;
+
 use core::time::Duration;
 
 use forwarding::flow_hash::HashPolicy;
@@ -24,6 +26,9 @@ impl Bond {
     /// Explains the present state.
     pub fn explain(&self, now: Duration) -> Explanation {
         let status = self.status(now);
+        if let Some(lacp) = self.lacp() {
+            return self.explain_ad(&status, &lacp.explain(now));
+        }
         let members = status.members.iter();
         let members =
             members.map(|member| (member.name.clone(), self.explain_member(&status, member))).collect();
@@ -42,10 +47,7 @@ impl Bond {
                 members.len(),
             ),
             TransmitPlan::Buckets { hash, table, .. } => {
-                let way = match self.options().hash_buckets {
-                    0 => format!("{} modulo {}", described(*hash), table.len()),
-                    buckets => format!("{} and a table of {buckets} buckets", described(*hash)),
-                };
+                let way = self.way(*hash, table.len());
                 let sending = members.iter().filter(sends).count();
                 format!(
                     "{name} ({mode}) has carrier: {sending} of {} members send, picked by {way}",
@@ -81,6 +83,14 @@ impl Bond {
         }
     }
 
+    /// How a member is picked from a table of this length.
+    fn way(&self, hash: HashPolicy, length: usize) -> String {
+        match self.options().buckets() {
+            0 => format!("{} modulo {length}", described(hash)),
+            buckets => format!("{} and a table of {buckets} buckets", described(hash)),
+        }
+    }
+
     fn explain_member(&self, status: &BondStatus, member: &MemberStatus) -> Vec<String> {
         let mut lines = vec![self.sending(status, member)];
         lines.extend(link(status, member));
@@ -102,14 +112,8 @@ impl Bond {
                 span(status.active_age.unwrap_or_default()),
                 cause(status)
             ),
-            (Some(held), Some(all)) if held > 0 => {
-                let percent = held as f64 * 100.0 / all as f64;
-                format!("sends: it holds {held} of {all} buckets ({percent:.1} %)")
-            }
-            _ if member.disabled => format!(
-                "sends nothing: it is disabled by hand; \"vsctl bond/enable-member {} {}\" brings it back",
-                status.name, member.name
-            ),
+            (Some(held), Some(all)) if held > 0 => holds(held, all),
+            _ if member.disabled => disabled(status, member),
             _ if !member.enabled || member.link != LinkState::Up => {
                 format!("sends nothing: {}", unusable(member))
             }
@@ -171,6 +175,18 @@ fn described(policy: HashPolicy) -> String {
         }
         policy => format!("the {} hash", policy.name()),
     }
+}
+
+fn holds(held: usize, all: usize) -> String {
+    let percent = held as f64 * 100.0 / all as f64;
+    format!("sends: it holds {held} of {all} buckets ({percent:.1} %)")
+}
+
+fn disabled(status: &BondStatus, member: &MemberStatus) -> String {
+    format!(
+        "sends nothing: it is disabled by hand; \"vsctl bond/enable-member {} {}\" brings it back",
+        status.name, member.name
+    )
 }
 
 /// Why the active member is the active one.

@@ -41,11 +41,11 @@ pub mod status;
 
 pub use balancer::{Balancer, Change, Compiled, View};
 pub use bond::{Bond, BondError, BondSnapshot, LinkReport, Transmit};
-pub use event::{ActiveCause, BondEvent};
+pub use event::{ActiveCause, BondEvent, Weight};
 pub use explain::Explanation;
 pub use member::{Member, MemberId};
 pub use member_options::{MemberOptionError, MemberOptions};
 pub use mode::Mode;
 pub use monitor::LinkState;
 pub use options::{BondOptions, OptionError};
-pub use status::{BondStatus, MemberStatus};
+pub use status::{BondStatus, LacpStatus, MemberStatus};

@@ -1,5 +1,7 @@
 //! The text that the Linux driver shows as `/proc/net/bonding/<bond>`, for tools that read it.
 
+mod ad;
+
 use core::fmt::Write;
 
 use forwarding::mac::MacAddr;
@@ -15,13 +17,15 @@ impl Bond {
     ///
     /// Where Linux has nothing alike: the hash policy `offload` is shown as layer3+4, which it falls back to; delays are
     /// those in force, also while `miimon` is 0; a member whose device is not there is down, with its last known address
-    /// or zeros; one disabled by hand shows its link.
+    /// or zeros; one disabled by hand shows its link. In 802.3ad root sees more than others on Linux; this is what root
+    /// sees. A churn state is what the standard says, while Linux says `monitoring` for a minute and then decides.
     pub fn proc_text(&self, release: &str) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
         let _ = self.write_bond(&mut text, release);
         for member in self.members() {
             let _ = write_member(&mut text, member);
+            let _ = self.port_of(member).map_or(Ok(()), |port| ad::write_port(&mut text, &port));
         }
         text
     }
@@ -48,7 +52,8 @@ impl Bond {
         writeln!(out, "MII Polling Interval (ms): {}", options.miimon)?;
         writeln!(out, "Up Delay (ms): {}", options.updelay().as_millis())?;
         writeln!(out, "Down Delay (ms): {}", options.downdelay().as_millis())?;
-        writeln!(out, "Peer Notification Delay (ms): {}", options.peer_notif_delay_set().as_millis())
+        writeln!(out, "Peer Notification Delay (ms): {}", options.peer_notif_delay_set().as_millis())?;
+        self.lacp().map_or(Ok(()), |lacp| ad::write_bond(out, self.name(), &options.lacp, lacp))
     }
 }
 

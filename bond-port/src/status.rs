@@ -5,12 +5,36 @@ use core::time::Duration;
 use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, TransmitPlan};
+use lacp::receive::State as Receive;
+use lacp::{PortId, PortStatus};
 
 use crate::bond::Bond;
 use crate::event::ActiveCause;
 use crate::member::Member;
 use crate::mode::Mode;
 use crate::monitor::LinkState;
+
+/// What LACP does in a bond, in Open vSwitch's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LacpStatus {
+    /// The mode speaks no LACP.
+    Off,
+    /// It does, and no partner is known on the members in use.
+    Configured,
+    /// There is a partner.
+    Negotiated,
+}
+
+impl LacpStatus {
+    /// Open vSwitch's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Configured => "configured",
+            Self::Negotiated => "negotiated",
+        }
+    }
+}
 
 /// A bond at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +45,8 @@ pub struct BondStatus {
     pub mode: Mode,
     /// Some member carries frames.
     pub carrier: bool,
+    /// What LACP does.
+    pub lacp: LacpStatus,
     /// Its address, once a member's device is known.
     pub mac: Option<MacAddr>,
     /// The active member, in modes that have one.
@@ -38,10 +64,53 @@ pub struct BondStatus {
     /// The length of the transmit table: the number of usable members, or `hash_buckets`; `None` when frames don't
     /// leave by a table.
     pub buckets: Option<usize>,
+    /// What moves buckets by load, if anything does.
+    pub rebalancing: Option<Rebalancing>,
     /// All options and their values.
     pub options: Vec<(&'static str, String)>,
     /// In the order in which they joined.
     pub members: Vec<MemberStatus>,
+}
+
+/// What moves buckets of a transmit table, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebalancing {
+    /// Time until the loads are looked at again.
+    pub next: Duration,
+    /// Moves since the bond began to rebalance, by load and by hand.
+    pub moved: u64,
+    /// What each bucket carries that carries anything, by bucket.
+    pub loads: Vec<BucketLoad>,
+    /// The last moves, 32 at most, oldest first.
+    pub last: Vec<BucketMove>,
+}
+
+/// What a bucket carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketLoad {
+    /// Its position in the table.
+    pub bucket: usize,
+    /// The member that has it.
+    pub member: String,
+    /// Octets a second, on average.
+    pub load: u64,
+}
+
+/// A move that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketMove {
+    /// How long ago.
+    pub age: Duration,
+    /// By the operator, not by load.
+    pub by_hand: bool,
+    /// Which bucket.
+    pub bucket: usize,
+    /// Who had it; empty if that is no member any more.
+    pub from: String,
+    /// Who got it.
+    pub to: String,
+    /// What it carried, in octets a second.
+    pub load: u64,
 }
 
 /// A member at one moment.
@@ -51,11 +120,14 @@ pub struct MemberStatus {
     pub name: String,
     /// The device, if it is there.
     pub device: Option<DeviceId>,
-    /// The link is up, or not yet given up, and the member is not disabled by hand (OVS's `enabled`).
+    /// The link is up, or not yet given up, the member is not disabled by hand, and LACP, if it is spoken, lets it send
+    /// (OVS's `enabled`).
     pub enabled: bool,
-    /// The device is there and the member not disabled by hand, so that carrier is all it needs to be enabled (OVS's
-    /// `may_enable`).
+    /// The device is there, the member is not disabled by hand, and LACP, if it is spoken, lets it send, so that carrier
+    /// is all it needs to be enabled (OVS's `may_enable`).
     pub may_enable: bool,
+    /// LACP hears its partner (OVS's `lacp_current`); `None` if the mode speaks no LACP.
+    pub lacp_current: Option<bool>,
     /// Taken out of use by [`Bond::disable_member`].
     pub disabled: bool,
     /// Its own option `prio`.
@@ -88,11 +160,13 @@ impl Bond {
     /// Everything `bond/show` prints.
     pub fn status(&self, now: Duration) -> BondStatus {
         let delays = self.delays();
+        let lets = |member: &Member| self.port_of(member).is_none_or(|port| port.wanted.distributing);
         let member = |member: &Member| MemberStatus {
             name: member.name.clone(),
             device: member.device,
-            enabled: member.is_usable(),
-            may_enable: member.device.is_some() && !member.is_disabled(),
+            enabled: member.is_usable() && lets(member),
+            may_enable: member.device.is_some() && !member.is_disabled() && lets(member),
+            lacp_current: self.port_of(member).map(|port| port.receive == Receive::Current),
             disabled: member.is_disabled(),
             prio: member.options.prio,
             active: self.active.id == Some(member.id),
@@ -111,6 +185,7 @@ impl Bond {
             name: self.name().to_owned(),
             mode: self.options().mode,
             carrier: self.carrier(),
+            lacp: self.lacp_status(),
             mac: self.mac(),
             active: self.active.name.clone(),
             active_cause: self.active.changed.map(|(cause, _)| cause),
@@ -119,9 +194,24 @@ impl Bond {
             updelay: delays.up,
             downdelay: delays.down,
             buckets: self.table().map(<[DeviceId]>::len),
+            rebalancing: self.rebalancing(now),
             options: self.options().entries(),
             members: self.members().iter().map(member).collect(),
         }
+    }
+
+    /// What LACP does.
+    pub fn lacp_status(&self) -> LacpStatus {
+        match self.lacp() {
+            None => LacpStatus::Off,
+            Some(lacp) if lacp.negotiated() => LacpStatus::Negotiated,
+            Some(_) => LacpStatus::Configured,
+        }
+    }
+
+    /// LACP's port of a member, if the mode speaks LACP.
+    pub fn port_of(&self, member: &Member) -> Option<PortStatus> {
+        self.lacp()?.port(PortId(member.id.0))
     }
 
     /// The transmit table, in modes and moments that have one.

@@ -119,8 +119,9 @@ impl Lacp {
         if self.index(id).is_some() {
             return Err(PortError::Exists(id));
         }
+        self.check(id, &options)?;
+        self.make_way(id, options.port_number)?;
         let number = self.free_number(options.port_number)?;
-        self.check(id, &options, number)?;
         // Linux counts aggregators as long as the bond has ports.
         self.aggregators = if self.ports.is_empty() { 1 } else { self.aggregators.saturating_add(1) };
         let mut port = Port::new(id, number, AggregatorId(self.aggregators), options);
@@ -174,7 +175,13 @@ impl Lacp {
         options: PortOptions,
     ) -> Result<(), PortError> {
         let index = self.index(id).ok_or(PortError::Unknown(id))?;
-        self.check(id, &options, self.ports[index].number)?;
+        self.check(id, &options)?;
+        self.make_way(id, options.port_number)?;
+        let number = self.ports[index].number;
+        let taken = |port: &Port| port.id != id && port.actor_oper.port == number;
+        if options.port_number.is_none() && self.ports.iter().any(taken) {
+            self.ports[index].number = self.free_number(None)?;
+        }
         self.ports[index].options = options;
         self.ports[index].configure(self.address, &self.options);
         self.settle(now);
@@ -363,13 +370,24 @@ impl Lacp {
         }
     }
 
-    /// That a port may have these options; `number` is its own if none is configured.
-    fn check(&self, id: PortId, options: &PortOptions, number: u16) -> Result<(), PortError> {
+    /// A port that has this number by chance gets another, for the port that is configured to have it.
+    fn make_way(&mut self, id: PortId, number: Option<u16>) -> Result<(), PortError> {
+        let by_chance =
+            |port: &Port| port.id != id && port.options.port_number.is_none() && Some(port.number) == number;
+        if let Some(index) = self.ports.iter().position(by_chance) {
+            self.ports[index].number = self.free_number(None)?;
+            self.ports[index].configure(self.address, &self.options);
+        }
+        Ok(())
+    }
+
+    /// That a port may have these options: another is not configured to have its number.
+    fn check(&self, id: PortId, options: &PortOptions) -> Result<(), PortError> {
         let zero = |option, value| if value == Some(0) { Err(PortError::Zero { option }) } else { Ok(()) };
         zero("port_number", options.port_number)?;
         zero("aggregation_key", options.aggregation_key)?;
-        let number = options.port_number.unwrap_or(number);
-        match self.ports.iter().find(|port| port.id != id && port.actor_oper.port == number) {
+        let Some(number) = options.port_number else { return Ok(()) };
+        match self.ports.iter().find(|port| port.id != id && port.options.port_number == Some(number)) {
             Some(port) => Err(PortError::Number { number, by: port.id }),
             None => Ok(()),
         }

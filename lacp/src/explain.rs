@@ -204,7 +204,7 @@ pub struct PortExplanation {
     pub reason: PortReason,
     /// Time since its last LACPDU, if one has come since its link came up.
     pub last_lacpdu: Option<Duration>,
-    /// In what its partner's last LACPDU does not match.
+    /// In what its partner's last LACPDU does not match, if it came after the port was told as it is now.
     pub mismatches: Vec<Mismatch>,
 }
 
@@ -346,9 +346,13 @@ impl Lacp {
     }
 }
 
-/// What update_NTT compares, field by field.
+/// What update_NTT compares, field by field. A LACPDU from before the port was told as it is now says nothing: at slow
+/// rate the partner's next one may be 30 s away.
 fn mismatches(port: &Port) -> Vec<Mismatch> {
-    let Some(heard) = port.heard else { return Vec::new() };
+    let told = port.transmit.told_since(&port.actor_oper);
+    let Some(heard) = port.heard.filter(|heard| told.is_some_and(|told| heard.is_since(told))) else {
+        return Vec::new();
+    };
     let (theirs, ours) = (&heard.lacpdu.partner, &port.actor_oper);
     let flag = |flag: Flags, info: &PortInfo| if info.state.contains(flag) { "set" } else { "not set" };
     let fields = [

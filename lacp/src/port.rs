@@ -58,6 +58,11 @@ impl Heard {
         Self { lacpdu, at: now, earlier: age }
     }
 
+    /// Whether it came at `time` or later.
+    pub(crate) fn is_since(&self, time: Duration) -> bool {
+        self.at.checked_sub(self.earlier).is_some_and(|at| at >= time)
+    }
+
     pub(crate) fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.at).saturating_add(self.earlier)
     }

@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 
-use crate::lacpdu::Lacpdu;
+use crate::lacpdu::{Lacpdu, PortInfo};
 use crate::port::{Port, Selected};
 use crate::timer::FAST_PERIODIC_TIME;
 use crate::{mux, periodic};
@@ -24,6 +24,8 @@ pub(crate) struct Machine {
     sent: [Option<Duration>; LIMIT],
     /// Index of the oldest in `sent`.
     oldest: usize,
+    /// What the last one told of the port, and since when that is what is told.
+    told: Option<(PortInfo, Duration)>,
 }
 
 impl Machine {
@@ -32,7 +34,15 @@ impl Machine {
         self.sent[self.oldest].map_or(Duration::ZERO, |sent| sent.saturating_add(FAST_PERIODIC_TIME))
     }
 
-    fn record(&mut self, now: Duration) {
+    /// Since when the partner could know the port as it is now; `None` if it was not yet told.
+    pub(crate) fn told_since(&self, actor: &PortInfo) -> Option<Duration> {
+        self.told.filter(|(told, _)| told == actor).map(|(_, since)| since)
+    }
+
+    fn record(&mut self, now: Duration, actor: PortInfo) {
+        if self.told_since(&actor).is_none() {
+            self.told = Some((actor, now));
+        }
         self.sent[self.oldest] = Some(now);
         self.oldest = (self.oldest + 1) % LIMIT;
     }
@@ -57,7 +67,7 @@ pub(crate) fn step(port: &mut Port) {
 pub(crate) fn poll(port: &mut Port, now: Duration) -> Option<Lacpdu> {
     due(port).filter(|at| *at <= now)?;
     port.ntt = false;
-    port.transmit.record(now);
+    port.transmit.record(now, port.actor_oper);
     port.stats.lacpdu_tx += 1;
     Some(Lacpdu::new(port.actor_oper, port.partner_oper))
 }

@@ -286,6 +286,29 @@ fn a_successor_goes_on_with_what_its_predecessor_used() {
     assert_eq!(successor.last_lacpdu(ms(5), PortId(0)), Some(ms(20 + 200 + 5)));
 }
 
+#[test]
+fn a_configured_number_is_had_whoever_had_it_by_chance() {
+    let mut lacp = Lacp::new([2, 0, 0, 0, 0, 1], Options::default());
+    let numbers = |lacp: &Lacp| lacp.ports().map(|port| port.actor.port).collect::<Vec<_>>();
+    let with = |number| PortOptions { port_number: number, ..PortOptions::default() };
+    for id in [0, 1] {
+        lacp.add_port(Duration::ZERO, PortId(id), with(None)).unwrap();
+    }
+    assert_eq!(numbers(&lacp), [1, 2]);
+    lacp.set_port_options(Duration::ZERO, PortId(0), with(Some(2))).unwrap();
+    assert_eq!(numbers(&lacp), [2, 3]);
+    lacp.add_port(Duration::ZERO, PortId(2), with(Some(3))).unwrap();
+    assert_eq!(numbers(&lacp), [2, 4, 3]);
+    lacp.set_port_options(Duration::ZERO, PortId(1), with(Some(1))).unwrap();
+    // Its number of old is the second port's now.
+    lacp.set_port_options(Duration::ZERO, PortId(0), with(None)).unwrap();
+    let mut all = numbers(&lacp);
+    assert_eq!(all[1..], [1, 3]);
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 3);
+}
+
 /// Whatever the calls in between are that have nothing to do with timers: a timer that runs out meanwhile is still due.
 #[test]
 fn nothing_that_is_due_is_forgotten() {

@@ -63,6 +63,9 @@ impl Bond {
 
     /// The next frame that the mode wants to send. To be called until there is none after everything else.
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
+        if let Some(transmit) = self.outbox.pop_front() {
+            return Some(transmit);
+        }
         loop {
             let lacp = self.balancer.lacp_mut()?;
             let Some((port, pdu)) = lacp.poll_transmit(now) else {

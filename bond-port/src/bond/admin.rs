@@ -19,7 +19,8 @@ impl Bond {
 
     /// Takes a member out of use (OVS's `bond/disable-member`): no frame leaves by it, whatever its link does, until it
     /// is enabled again, leaves the bond, or the daemon is restarted. (In OVS it lasts until the carrier changes.) What
-    /// it still lets in is the mode's decision. `Ok(false)`: it was disabled already.
+    /// it still lets in is the mode's decision. A partner that LACP is spoken with is told. `Ok(false)`: it was disabled
+    /// already.
     ///
     /// # Errors
     /// [`BondError::NoSuchMember`].
@@ -72,13 +73,17 @@ impl Bond {
 
     fn set_disabled(&mut self, now: Duration, member: &str, disabled: bool) -> Result<bool, BondError> {
         let index = self.index(member)?;
-        let member = &mut self.members[index];
-        if member.disabled == disabled {
+        let id = self.members[index].id;
+        if self.members[index].disabled == disabled {
             return Ok(false);
         }
+        if disabled {
+            self.outbox.extend(self.farewells(|member| member.id == id));
+        }
+        let member = &mut self.members[index];
         member.disabled = disabled;
         self.events.push_back(BondEvent::MemberDisabled { member: member.name.clone(), disabled });
-        let changes = if member.is_up() { vec![Change::Up(member.id)] } else { Vec::new() };
+        let changes = if member.is_up() { vec![Change::Up(id)] } else { Vec::new() };
         self.update(now, changes);
         Ok(true)
     }

@@ -44,6 +44,7 @@ fn it_lasts_until_enabled_whatever_the_link_does() {
         "mode=2 updelay=500",
         "mode=2 hash_buckets=256",
         "mode=3 updelay=500",
+        "mode=4 updelay=500",
     ] {
         let mut rig = Rig::up(words, 1);
         disable(&mut rig, 0);
@@ -57,6 +58,9 @@ fn it_lasts_until_enabled_whatever_the_link_does() {
         rig.pass(ms(1_000));
         assert!(!rig.bond.carrier(), "{words}");
         enable(&mut rig, 0);
+        if rig.bond.lacp().is_some() {
+            rig.pass(ms(3_000));
+        }
         assert!(rig.bond.carrier(), "{words}: at once, its link is up");
     }
 }

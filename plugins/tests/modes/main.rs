@@ -1,10 +1,13 @@
 //! The modes inside a bond, in virtual time: each through what a bond shows, never through the plugin alone.
 
 mod active_backup;
+mod ad;
 mod buckets;
 mod by_hand;
 mod explain;
+mod explain_ad;
 mod group;
+mod lacp_rig;
 mod loads;
 mod options;
 mod proc_text;

@@ -64,15 +64,26 @@ impl Rig {
     pub(crate) fn link(&mut self, member: usize, up: bool) {
         let report = self.report(member, up);
         self.bond.handle_link(self.now, &name(member), Some(report));
+        self.settle();
+    }
+
+    /// The executors follow at once, and what a mode sends is sent (to nobody).
+    pub(crate) fn settle(&mut self) {
+        while self.bond.is_unconfirmed() {
+            self.bond.confirm(self.now);
+        }
+        while self.bond.poll_transmit(self.now).is_some() {}
     }
 
     /// Lets time pass, with every deadline met to the nanosecond.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
+        self.settle();
         while let Some(deadline) = self.bond.next_deadline().filter(|deadline| *deadline <= end) {
             assert!(deadline > self.now, "a deadline that has passed would make the daemon spin");
             self.now = deadline;
             self.bond.handle_timeout(deadline);
+            self.settle();
         }
         self.now = end;
     }

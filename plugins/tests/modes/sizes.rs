@@ -4,9 +4,10 @@ use bond_port::BondEvent;
 use forwarding::drop_reason::DropReason;
 use forwarding::tables::{Admission, TransmitPlan};
 
+use crate::lacp_rig::Pair;
 use crate::rig::{Rig, ms, name};
 
-const MODES: [&str; 5] = ["mode=0", "mode=1", "mode=2", "mode=2 hash_buckets=256", "mode=3"];
+const MODES: [&str; 6] = ["mode=0", "mode=1", "mode=2", "mode=2 hash_buckets=256", "mode=3", "mode=4"];
 
 #[test]
 fn a_bond_without_members_is_there_and_waits() {
@@ -23,6 +24,7 @@ fn a_bond_without_members_is_there_and_waits() {
         assert!(!rig.bond.carrier(), "{words}: a device that is no member");
         rig.bond.add_member(rig.now, "eth0").unwrap();
         rig.link(0, true);
+        wait_for_a_partner(&mut rig);
         assert!(rig.bond.carrier(), "{words}: updelay is skipped");
         rig.bond.remove_member(rig.now, "eth0").unwrap();
         assert!(!rig.bond.carrier());
@@ -40,9 +42,17 @@ fn a_bond_of_one() {
         assert_eq!(rig.senders(), [] as [u16; 0], "{words}");
         assert_eq!(rig.admissions(), [Admission::Nothing]);
         rig.link(0, true);
+        wait_for_a_partner(&mut rig);
         assert!(rig.bond.carrier(), "{words}");
         let carrier: Vec<_> = rig.events().into_iter().filter_map(carrier).collect();
         assert_eq!(carrier, [false, true], "{words}");
+    }
+}
+
+/// LACP looks for a partner before it goes without.
+fn wait_for_a_partner(rig: &mut Rig) {
+    if rig.bond.lacp().is_some() {
+        rig.pass(ms(3_000));
     }
 }
 
@@ -86,6 +96,22 @@ fn eight_members_of_xor_in_any_state() {
     rig.bond.remove_member(rig.now, &name(3)).unwrap();
     (0..8).for_each(|member| rig.link(member, true));
     assert_eq!(rig.table(), [0, 1, 2, 4, 5, 6, 7]);
+}
+
+#[test]
+fn eight_members_of_802_3ad_in_any_state() {
+    let mut pair = Pair::up(["mode=4 lacp_rate=fast", "mode=4 lacp_rate=fast"], 8);
+    assert_eq!(pair.sides[0].senders(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    let mut before = 255;
+    for up in (0..256_u32).map(|n| n ^ (n >> 1)) {
+        (0..8)
+            .filter(|member| (up ^ before) >> member & 1 == 1)
+            .for_each(|member| pair.link(member, up >> member & 1 == 1));
+        before = up;
+        pair.pass(ms(2_100));
+        let expected: Vec<u16> = (0..8).filter(|member| up >> member & 1 == 1).collect();
+        assert_eq!(pair.sides.each_ref().map(|side| side.senders()), [expected.clone(), expected]);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use self::bonds::{bond_list_text, bond_text, explanation_text, proc_text};
 use self::fastpath::fastpath_text;
+use self::lacp::{lacp_stats_text, lacp_text};
 use self::rows::{datum_json, datum_text, rows_text};
 use self::show::show_text;
 use self::tables::{counters_text, fdb_stats_text, fdb_text, hash_text, trace_text};
@@ -15,6 +16,7 @@ use crate::transaction::reply::Rows;
 
 mod bonds;
 mod fastpath;
+mod lacp;
 mod rows;
 mod show;
 mod tables;
@@ -52,6 +54,8 @@ fn one(reply: &Reply, style: Style) -> String {
         Reply::Counters(devices) => devices.iter().for_each(|device| counters_text(&mut out, device)),
         Reply::Proc(bonds) => bonds.iter().for_each(|bond| proc_text(&mut out, bond, bonds.len() > 1)),
         Reply::Explanations(bonds) => bonds.iter().for_each(|bond| explanation_text(&mut out, bond)),
+        Reply::Lacp(bonds) => bonds.iter().for_each(|bond| lacp_text(&mut out, bond)),
+        Reply::LacpStats(bonds) => bonds.iter().for_each(|bond| lacp_stats_text(&mut out, bond)),
         Reply::Hash(hash) => hash_text(&mut out, hash),
         Reply::FdbStats(all) => all.iter().for_each(|stats| fdb_stats_text(&mut out, stats)),
         Reply::Trace(trace) => trace_text(&mut out, trace),
@@ -86,6 +90,8 @@ fn value(reply: &Reply) -> Value {
         Reply::Counters(devices) => by_name(devices.iter().map(|device| (&device.device, plain(device)))),
         Reply::Proc(bonds) => by_name(bonds.iter().map(|bond| (&bond.name, plain(&bond.text)))),
         Reply::Explanations(bonds) => by_name(bonds.iter().map(|bond| (&bond.name, plain(bond)))),
+        Reply::Lacp(bonds) => by_name(bonds.iter().map(|bond| (&bond.name, plain(bond)))),
+        Reply::LacpStats(bonds) => by_name(bonds.iter().map(|bond| (&bond.name, plain(bond)))),
         Reply::Hash(hash) => plain(hash),
         Reply::FdbStats(all) => by_name(all.iter().map(|stats| (&stats.bridge, plain(stats)))),
         Reply::Trace(trace) => plain(trace),

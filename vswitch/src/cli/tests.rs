@@ -3,6 +3,7 @@
 use super::*;
 
 mod grammar;
+mod lacp;
 mod transcripts;
 
 fn words(line: &str) -> Vec<String> {

@@ -90,6 +90,49 @@ fn events_of_bonds() {
 }
 
 #[test]
+fn events_of_lacp() {
+    use lacp::{AggregatorId, Event, NoCarrier, PortId, mux, selection::Reason};
+    let port = PortId(0);
+    let mux = Event::Mux { port, from: mux::State::Attached, to: mux::State::CollectingDistributing };
+    let active =
+        Event::Active { from: Some(AggregatorId(1)), to: Some((AggregatorId(2), Reason::Bandwidth)) };
+    let carrier = Event::Carrier { down: Some(NoCarrier::NoLink) };
+    for (member, event, expected) in [
+        (
+            Some("eth1"),
+            mux,
+            json!({"type": "lacp", "bond": "b", "member": "eth1", "what": "mux", "from": "ATTACHED",
+                "to": "COLLECTING_DISTRIBUTING", "text": "LACP mux: ATTACHED -> COLLECTING_DISTRIBUTING"}),
+        ),
+        (
+            Some("eth1"),
+            Event::Loopback { port },
+            json!({"type": "lacp", "bond": "b", "member": "eth1", "what": "loopback", "from": null, "to": null,
+                "text": Event::Loopback { port }.to_string()}),
+        ),
+        (
+            None,
+            active,
+            json!({"type": "lacp", "bond": "b", "member": null, "what": "active", "from": "1", "to": "2",
+                "text": "aggregator 2 is active: it has more bandwidth"}),
+        ),
+        (
+            None,
+            carrier,
+            json!({"type": "lacp", "bond": "b", "member": null, "what": "carrier", "from": "up", "to": "down",
+                "text": "carrier down: no member's link is up"}),
+        ),
+    ] {
+        let event = BondEvent::Lacp { member: member.map(str::to_owned), event };
+        let mut value = on_the_wire(EventKind::of_bond("b", &event).unwrap());
+        for common in ["time", "monotonic_ms"] {
+            value.as_object_mut().unwrap().remove(common).unwrap();
+        }
+        assert_eq!(value, expected);
+    }
+}
+
+#[test]
 fn known_dates() {
     // Seconds from `date -u -d ... +%s`.
     for (seconds, expected) in [

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use forwarding::fdb::FdbStats;
 
-use crate::transaction::reply::{BondStatus, DeviceCounters};
+use crate::transaction::reply::{BondStatus, DeviceCounters, LacpStats, LacpStatus};
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,15 +58,39 @@ metrics! {
     VLAN_RX_BYTES = Counter "vswitch_vlan_rx_bytes_total" ["bridge", "vlan"]
         "Octets received in a VLAN; 0 is untagged.";
     BOND_CARRIER = Gauge "vswitch_bond_carrier" ["bridge", "bond", "mode"]
-        "1 if a bond has a usable member, otherwise 0.";
+        "1 if a bond can send, otherwise 0.";
     BOND_ACTIVE_CHANGES = Counter "vswitch_bond_active_changes_total" ["bridge", "bond"]
         "How often the active member of a bond changed.";
     MEMBER_ENABLED = Gauge "vswitch_bond_member_enabled" ["bridge", "bond", "member"]
-        "1 if a member's link is up or not yet given up, otherwise 0.";
+        "1 if a member's link is up or not yet given up, and LACP, if spoken, lets it send; otherwise 0.";
     MEMBER_ACTIVE = Gauge "vswitch_bond_member_active" ["bridge", "bond", "member"]
         "1 for the active member of a bond, otherwise 0.";
     MEMBER_LINK_FAILURES = Counter "vswitch_bond_member_link_failures_total" ["bridge", "bond", "member"]
         "How often the link of a member failed.";
+    LACP_NEGOTIATED = Gauge "vswitch_bond_lacp_negotiated" ["bridge", "bond"]
+        "1 if a bond in mode 802.3ad has a LACP partner, otherwise 0.";
+    LACP_DISTRIBUTING_MEMBERS = Gauge "vswitch_bond_lacp_distributing_members" ["bridge", "bond"]
+        "Members that LACP lets send.";
+    LACP_COLLECTING = Gauge "vswitch_bond_member_lacp_collecting" ["bridge", "bond", "member"]
+        "1 if LACP has a member receive, otherwise 0.";
+    LACP_DISTRIBUTING = Gauge "vswitch_bond_member_lacp_distributing" ["bridge", "bond", "member"]
+        "1 if LACP has a member send, otherwise 0.";
+    LACP_CURRENT = Gauge "vswitch_bond_member_lacp_current" ["bridge", "bond", "member"]
+        "1 if a member hears its LACP partner, otherwise 0.";
+    LACP_RX = Counter "vswitch_bond_member_lacp_rx_pdus_total" ["bridge", "bond", "member"]
+        "Well-formed LACPDUs received by a member.";
+    LACP_TX = Counter "vswitch_bond_member_lacp_tx_pdus_total" ["bridge", "bond", "member"]
+        "LACPDUs sent by a member.";
+    LACP_ILLEGAL = Counter "vswitch_bond_member_lacp_rx_illegal_total" ["bridge", "bond", "member"]
+        "Malformed LACPDUs and Marker PDUs received by a member.";
+    LACP_LOOPBACK = Counter "vswitch_bond_member_lacp_rx_loopback_total" ["bridge", "bond", "member"]
+        "LACPDUs of the bond itself received by a member.";
+    LACP_EXPIRED = Counter "vswitch_bond_member_lacp_expired_total" ["bridge", "bond", "member"]
+        "How often the LACP partner of a member fell silent.";
+    LACP_DEFAULTED = Counter "vswitch_bond_member_lacp_defaulted_total" ["bridge", "bond", "member"]
+        "How often the LACP partner of a member was given up, or none was found.";
+    LACP_CHURNED = Counter "vswitch_bond_member_lacp_churned_total" ["bridge", "bond", "member", "side"]
+        "How often a side (actor, partner) of a member did not come into sync in time.";
     FDB_ENTRIES = Gauge "vswitch_fdb_entries" ["bridge"] "MAC addresses in the table of a bridge.";
     FDB_CAPACITY = Gauge "vswitch_fdb_capacity" ["bridge"] "Most MAC addresses in the table of a bridge.";
     FDB_CHANGES = Counter "vswitch_fdb_changes_total" ["bridge", "change"]
@@ -185,6 +209,41 @@ pub fn bond(into: &mut Vec<Sample>, status: &BondStatus) {
         level(into, &MEMBER_ENABLED, labels, one_if(member.enabled));
         level(into, &MEMBER_ACTIVE, labels, one_if(active));
         count(into, &MEMBER_LINK_FAILURES, labels, member.link_failures);
+    }
+}
+
+/// A bond's LACP.
+pub fn lacp(into: &mut Vec<Sample>, status: &LacpStatus, stats: &LacpStats) {
+    let bridge: Arc<str> = status.bridge.as_str().into();
+    let bond: Arc<str> = status.name.as_str().into();
+    let one_if = |yes: bool| f64::from(u8::from(yes));
+    level(into, &LACP_NEGOTIATED, [&bridge, &bond], one_if(status.negotiated));
+    level(into, &LACP_DISTRIBUTING_MEMBERS, [&bridge, &bond], status.distributing.into());
+    for member in &status.members {
+        let name: Arc<str> = member.name.as_str().into();
+        for (metric, yes) in [
+            (&LACP_COLLECTING, member.collecting),
+            (&LACP_DISTRIBUTING, member.distributing),
+            (&LACP_CURRENT, member.status == "current"),
+        ] {
+            level(into, metric, [&bridge, &bond, &name], one_if(yes));
+        }
+    }
+    for member in &stats.members {
+        let name: Arc<str> = member.name.as_str().into();
+        for (metric, times) in [
+            (&LACP_RX, member.lacpdu_rx),
+            (&LACP_TX, member.lacpdu_tx),
+            (&LACP_ILLEGAL, member.illegal_rx),
+            (&LACP_LOOPBACK, member.loopback_rx),
+            (&LACP_EXPIRED, member.expired),
+            (&LACP_DEFAULTED, member.defaulted),
+        ] {
+            count(into, metric, [&bridge, &bond, &name], times);
+        }
+        for (side, times) in [("actor", member.actor_churn), ("partner", member.partner_churn)] {
+            count(into, &LACP_CHURNED, [&bridge, &bond, &name, &side.into()], times);
+        }
     }
 }
 

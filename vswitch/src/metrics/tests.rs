@@ -251,3 +251,44 @@ fn an_address_in_use_is_an_error() {
     let error = Server::start(&control.address.parse().unwrap(), waker).unwrap_err().to_string();
     assert!(error.starts_with(&format!("can't serve metrics on {}: Address", control.address)), "{error}");
 }
+
+#[test]
+fn lacp_of_a_bond() {
+    use crate::transaction::reply::{LacpCounters, LacpMember, LacpStats, LacpStatus};
+    let member = |name: &str, status: &str, distributing| LacpMember {
+        name: name.into(),
+        status: status.into(),
+        collecting: true,
+        distributing,
+        ..LacpMember::default()
+    };
+    let status = LacpStatus {
+        name: "bond0".into(),
+        bridge: "br0".into(),
+        negotiated: true,
+        distributing: 1,
+        members: vec![member("e1", "current", true), member("e2", "expired", false)],
+        ..LacpStatus::default()
+    };
+    let counters =
+        LacpCounters { name: "e2".into(), lacpdu_rx: 5, partner_churn: 3, ..LacpCounters::default() };
+    let mut all = Vec::new();
+    samples::lacp(&mut all, &status, &LacpStats { name: "bond0".into(), members: vec![counters] });
+    let value = |metric: &str, labels: &[&str]| {
+        let found = |sample: &&Sample| {
+            sample.metric.name == metric
+                && sample.labels.iter().map(|label| &**label).eq(labels.iter().copied())
+        };
+        all.iter().find(found).unwrap_or_else(|| panic!("{metric} {labels:?}")).value
+    };
+    use samples::Value::{Count, Level};
+    assert_eq!(value("vswitch_bond_lacp_negotiated", &["br0", "bond0"]), Level(1.0));
+    assert_eq!(value("vswitch_bond_lacp_distributing_members", &["br0", "bond0"]), Level(1.0));
+    assert_eq!(value("vswitch_bond_member_lacp_distributing", &["br0", "bond0", "e1"]), Level(1.0));
+    assert_eq!(value("vswitch_bond_member_lacp_distributing", &["br0", "bond0", "e2"]), Level(0.0));
+    assert_eq!(value("vswitch_bond_member_lacp_collecting", &["br0", "bond0", "e2"]), Level(1.0));
+    assert_eq!(value("vswitch_bond_member_lacp_current", &["br0", "bond0", "e2"]), Level(0.0));
+    assert_eq!(value("vswitch_bond_member_lacp_rx_pdus_total", &["br0", "bond0", "e2"]), Count(5));
+    assert_eq!(value("vswitch_bond_member_lacp_churned_total", &["br0", "bond0", "e2", "partner"]), Count(3));
+    assert_eq!(value("vswitch_bond_member_lacp_churned_total", &["br0", "bond0", "e2", "actor"]), Count(0));
+}

@@ -192,7 +192,9 @@ proptest! {
 
     /// A file that is damaged in a few places; what is still read can be taken over.
     #[test]
-    fn damage_never_panics(places in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4)) {
+    fn damage_never_panics(
+        places in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..4),
+    ) {
         let mut bytes = bytes();
         for (place, octet) in places {
             let at = place.index(bytes.len());
@@ -206,7 +208,10 @@ proptest! {
     /// Numbers and states that no daemon writes.
     #[test]
     fn any_numbers_can_be_taken_over(
-        numbers in proptest::collection::vec((0..4u16, any::<u8>(), 0..6usize, 0..6usize, 0..4u32, 0..4u8, 0..100_000u64), 1..4),
+        numbers in proptest::collection::vec(
+            (0..4u16, any::<u8>(), 0..6usize, 0..6usize, 0..4u32, 0..4u8, 0..100_000u64),
+            1..4,
+        ),
         active in proptest::option::of(0..4u32),
     ) {
         const RECEIVE: [receive::State; 6] = [
@@ -220,7 +225,8 @@ proptest! {
         let mut kept = kept();
         let bond = kept.bonds.get_mut("bond0").unwrap();
         bond.mac = Some(MacAddr([2, 0, 0, 0, 0, 1]));
-        let ports = numbers.into_iter().enumerate().map(|(place, (number, state, receive, mux, aggregator, partner, left))| {
+        let ports = numbers.into_iter().enumerate().map(|(place, numbers)| {
+            let (number, state, receive, mux, aggregator, partner, left) = numbers;
             let actor = PortInfo { system_priority: 0xffff, port: number, ..info(1, state) };
             PortSnapshot {
                 actor,

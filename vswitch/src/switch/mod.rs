@@ -10,6 +10,7 @@ mod commit;
 mod compile;
 pub mod fast;
 mod fast_status;
+mod lacp_status;
 mod links;
 mod protocol;
 mod restart;
@@ -22,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bond_port::{Bond, BondEvent};
+use bond_port::{Bond, BondEvent, LinkState, Weight};
 use forwarding::fdb::{Fdb, Tick};
 use forwarding::ids::{DeviceId, MAX_DEVICES, MAX_PORTS, PortId};
 use forwarding::storm::Storm;
@@ -373,7 +374,16 @@ impl Switch {
             | BondEvent::MemberDisabled { .. }
             | BondEvent::CarrierChanged(true) => {}
         }
-        tracing::info!(bond = name, "{event}");
+        match event.weight() {
+            Weight::Detail => tracing::debug!(bond = name, "{event}"),
+            Weight::Change => tracing::info!(bond = name, "{event}"),
+            Weight::Unusual => tracing::warn!(bond = name, "{event}"),
+        }
+        if let BondEvent::MemberLink { member, to: LinkState::Up, .. } = &event
+            && let Some(problem) = self.bond(&name).and_then(|bond| bond.link_problem(member))
+        {
+            tracing::warn!(bond = name, "{problem}");
+        }
         self.events.extend(EventKind::of_bond(&name, &event));
     }
 

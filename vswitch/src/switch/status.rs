@@ -11,13 +11,13 @@ use forwarding::pipeline::{self, Ingress, Names, Step};
 use forwarding::tables::TransmitPlan;
 use forwarding::wire::vlan::{TAG_LEN, pop_outer};
 
-use super::Switch;
+use super::{Switch, lacp_status};
 use crate::fastpath::layout::DeviceStats;
 use crate::metrics::samples::{self, Sample};
 use crate::random;
 use crate::transaction::reply::{
-    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash,
-    MemberExplanation, MemberStatus, TraceReply,
+    BondExplanation, BondStatus, BucketLoad, BucketMove, DeviceCounters, FastPathStatus, FdbRow, FdbStats,
+    FrameHash, LacpStats, LacpStatus, MemberExplanation, MemberStatus, Rebalancing, TraceReply,
 };
 use crate::transaction::{DeviceFacts, LinkType, Runtime};
 
@@ -53,6 +53,9 @@ impl Moment<'_> {
         for (_, bond) in self.switch.bonds() {
             if let Some(status) = self.bond(bond.name()) {
                 samples::bond(&mut all, &status);
+            }
+            if let (Some(status), Some(stats)) = (self.lacp(bond.name()), self.lacp_stats(bond.name())) {
+                samples::lacp(&mut all, &status, &stats);
             }
         }
         for (_, bridge) in self.switch.bridges.iter() {
@@ -181,6 +184,7 @@ impl Runtime for Moment<'_> {
             present: member.device.is_some(),
             enabled: member.enabled,
             may_enable: member.may_enable,
+            lacp_current: member.lacp_current,
             link: member.link.to_string(),
             link_age: milliseconds(member.link_age),
             delay_left: member.delay_left.map(milliseconds),
@@ -207,6 +211,8 @@ impl Runtime for Moment<'_> {
             active_changes: status.active_changes,
             mac: status.mac,
             carrier: status.carrier,
+            lacp_status: status.lacp.name().to_owned(),
+            rebalancing: status.rebalancing.map(rebalancing),
             members: members.collect(),
         })
     }
@@ -220,6 +226,13 @@ impl Runtime for Moment<'_> {
             return Err(format!("{bond} does not run yet; set its active member in a command of its own"));
         };
         bond.can_activate(member).map_err(|error| error.to_string())
+    }
+
+    fn can_migrate(&self, bond: &str, bucket: usize, member: &str) -> Result<bool, String> {
+        let Some(bond) = self.switch.bond(bond) else {
+            return Err(format!("{bond} does not run yet; move its buckets in a command of their own"));
+        };
+        bond.can_migrate(bucket, member).map_err(|error| error.to_string())
     }
 
     fn can_switch_member(&self, bond: &str, member: &str, _: bool) -> Result<(), String> {
@@ -247,6 +260,16 @@ impl Runtime for Moment<'_> {
     fn proc_text(&self, bond: &str) -> Option<String> {
         let system = rustix::system::uname();
         Some(self.switch.bond(bond)?.proc_text(&system.release().to_string_lossy()))
+    }
+
+    fn lacp(&self, bond: &str) -> Option<LacpStatus> {
+        let (_, port) = self.switch.port(bond)?;
+        let bridge = self.switch.bridges.get(port.bridge)?;
+        lacp_status::status(port.bond.as_ref()?, &bridge.name, self.now)
+    }
+
+    fn lacp_stats(&self, bond: &str) -> Option<LacpStats> {
+        lacp_status::stats(self.switch.bond(bond)?)
     }
 
     fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String> {
@@ -327,6 +350,29 @@ impl Runtime for Moment<'_> {
 
     fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").to_owned()
+    }
+}
+
+fn rebalancing(status: bond_port::status::Rebalancing) -> Rebalancing {
+    let milliseconds = |time: Duration| time.as_millis() as u64;
+    let load = |load: bond_port::status::BucketLoad| BucketLoad {
+        bucket: load.bucket as u32,
+        member: load.member,
+        load: load.load,
+    };
+    let moved = |moved: bond_port::status::BucketMove| BucketMove {
+        age: milliseconds(moved.age),
+        by_hand: moved.by_hand,
+        bucket: moved.bucket as u32,
+        from: moved.from,
+        to: moved.to,
+        load: moved.load,
+    };
+    Rebalancing {
+        next: milliseconds(status.next),
+        moved: status.moved,
+        loads: status.loads.into_iter().map(load).collect(),
+        last: status.last.into_iter().map(moved).collect(),
     }
 }
 

@@ -1,5 +1,9 @@
 //! Commands about bonds and their members.
 
+use bond_port::Mode;
+
+use bond_port::rebalance::BUCKETS;
+
 use super::columns::Table;
 use super::reply::{BondSummary, ProcText};
 use super::{Action, Draft, Problem, Reply, Setting};
@@ -145,6 +149,28 @@ impl Draft<'_> {
         self.of_bonds(name, |name| self.runtime.explain(name)).map(Reply::Explanations)
     }
 
+    pub(super) fn lacp_show(&self, name: Option<&str>) -> Result<Reply, Problem> {
+        self.check_speaks_lacp(name)?;
+        self.of_bonds(name, |name| self.runtime.lacp(name)).map(Reply::Lacp)
+    }
+
+    pub(super) fn lacp_show_stats(&self, name: Option<&str>) -> Result<Reply, Problem> {
+        self.check_speaks_lacp(name)?;
+        self.of_bonds(name, |name| self.runtime.lacp_stats(name)).map(Reply::LacpStats)
+    }
+
+    fn check_speaks_lacp(&self, name: Option<&str>) -> Result<(), Problem> {
+        let Some(name) = name else { return Ok(()) };
+        let mode = self.running_bond(name)?.mode();
+        if mode == Mode::Ieee8023ad.name() {
+            return Ok(());
+        }
+        Err(format!(
+            "no such lacp object: bond {name} has mode {mode}, which speaks no LACP; it is mode {} that does",
+            Mode::Ieee8023ad
+        ))
+    }
+
     /// What there is to tell of one bond, or of all.
     fn of_bonds<T>(&self, name: Option<&str>, tell: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Problem> {
         let Some(name) = name else {
@@ -184,6 +210,19 @@ impl Draft<'_> {
             self.actions.push(Action::SetActiveMember { bond: name.to_owned(), member: member.to_owned() });
         }
         Ok(Reply::Text(if changed { "done" } else { "no change" }.to_owned()))
+    }
+
+    /// Moves a bucket of the transmit table by hand.
+    pub(super) fn migrate(&mut self, name: &str, bucket: &str, member: &str) -> Result<Reply, Problem> {
+        let bucket: usize = bucket.parse().map_err(|_| {
+            format!("\"{bucket}\" is not a bucket; use its number, from 0 to {}", BUCKETS - 1)
+        })?;
+        self.check_member(name, member)?;
+        let changed = self.runtime.can_migrate(name, bucket, member)?;
+        if changed {
+            self.actions.push(Action::Migrate { bond: name.to_owned(), bucket, member: member.to_owned() });
+        }
+        Ok(Reply::Text(if changed { "migrated" } else { "no change" }.to_owned()))
     }
 
     /// Enables or disables a member by hand.

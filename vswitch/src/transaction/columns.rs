@@ -43,8 +43,10 @@ pub(super) enum Column {
     StormBroadcast,
     StormUnknown,
     StormMulticast,
-    /// A bond option in Linux's spelling.
+    /// A bond option in Linux's spelling, or one of Open vSwitch's that stands for some of them.
     Option(&'static str),
+    /// The mode of a bond, where Open vSwitch's `balance-tcp` is called so.
+    OvsMode,
     /// An option of a bond's member in Linux's spelling.
     MemberOption(&'static str),
     Type,
@@ -60,6 +62,7 @@ pub(super) enum Column {
     LinkState,
     LinkSpeed,
     Duplex,
+    LacpCurrent,
     MacInUse,
     Mtu,
     Ifindex,
@@ -87,6 +90,7 @@ impl Column {
                 | Self::StormUnknown
                 | Self::StormMulticast
                 | Self::Option(_)
+                | Self::OvsMode
                 | Self::MemberOption(_)
                 | Self::Type
                 | Self::ExternalIds
@@ -131,14 +135,14 @@ const PORT: Columns = &[
     ("bond_active_slave", Column::ActiveMac),
     ("bond_downdelay", Column::Option("downdelay")),
     ("bond_fake_iface", Column::Fixed(&fixed::FAKE_IFACE)),
-    ("bond_mode", Column::Option("mode")),
+    ("bond_mode", Column::OvsMode),
     ("bond_updelay", Column::Option("updelay")),
     ("bridge", Column::Bridge),
     ("cvlans", Column::Cvlans),
     ("external_ids", Column::ExternalIds),
     ("fake_bridge", Column::Fixed(&fixed::FAKE_BRIDGE)),
     ("interfaces", Column::Interfaces),
-    ("lacp", Column::Fixed(&fixed::LACP)),
+    ("lacp", Column::Option("lacp")),
     ("mac", Column::Fixed(&fixed::PORT_MAC)),
     ("mac_learning_limit", Column::LearningLimit),
     ("mac_learning_locked", Column::LearningLocked),
@@ -161,7 +165,7 @@ const BOND: Columns = &[
     ("carrier", Column::BondCarrier),
     ("cvlans", Column::Cvlans),
     ("external_ids", Column::ExternalIds),
-    ("lacp", Column::Fixed(&fixed::LACP)),
+    ("lacp", Column::Option("lacp")),
     ("mac_learning_limit", Column::LearningLimit),
     ("mac_learning_locked", Column::LearningLocked),
     ("members", Column::Members),
@@ -178,6 +182,7 @@ const BOND: Columns = &[
 
 const INTERFACE: Columns = &[
     ("_uuid", Column::Uuid),
+    ("actor_port_prio", Column::MemberOption("actor_port_prio")),
     ("admin_state", Column::AdminState),
     ("duplex", Column::Duplex),
     ("error", Column::Error),
@@ -185,6 +190,9 @@ const INTERFACE: Columns = &[
     ("ifindex", Column::Ifindex),
     ("ingress_policing_burst", Column::Fixed(&fixed::POLICING)),
     ("ingress_policing_rate", Column::Fixed(&fixed::POLICING)),
+    ("lacp_aggregation_key", Column::MemberOption("lacp_aggregation_key")),
+    ("lacp_current", Column::LacpCurrent),
+    ("lacp_port_id", Column::MemberOption("lacp_port_id")),
     ("link_speed", Column::LinkSpeed),
     ("link_state", Column::LinkState),
     ("mac_in_use", Column::MacInUse),
@@ -216,6 +224,16 @@ const BOND_KEYS: Columns = &[
     ("bond-detect-mode", Column::Fixed(&fixed::DETECT_MODE)),
     ("bond-miimon-interval", Column::Option("miimon")),
     ("bond-primary", Column::Option("primary")),
+    ("bond-rebalance-interval", Column::Option("rebalance_interval")),
+    ("lacp-fallback-ab", Column::Option("lacp_fallback_ab")),
+    ("lacp-system-id", Column::Option("ad_actor_system")),
+    ("lacp-system-priority", Column::Option("ad_actor_sys_prio")),
+    ("lacp-time", Column::Option("lacp_rate")),
+];
+const INTERFACE_KEYS: Columns = &[
+    ("lacp-aggregation-key", Column::MemberOption("lacp_aggregation_key")),
+    ("lacp-port-id", Column::MemberOption("lacp_port_id")),
+    ("lacp-port-priority", Column::MemberOption("actor_port_prio")),
 ];
 
 /// A column, and the key within it if it is a map with free keys.
@@ -266,7 +284,7 @@ impl Table {
         let (own, more): (Columns, Columns) = match self {
             Self::Bridge => (BRIDGE_KEYS, &[]),
             Self::Port | Self::Bond => (PORT_KEYS, if bond { BOND_KEYS } else { &[] }),
-            Self::Interface => (&[], &[]),
+            Self::Interface => (INTERFACE_KEYS, &[]),
         };
         own.iter().chain(more).copied()
     }

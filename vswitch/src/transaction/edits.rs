@@ -83,7 +83,8 @@ impl Draft<'_> {
             | Column::Carrier
             | Column::FailMode
             | Column::FastPath
-            | Column::Option(_) => {
+            | Column::Option(_)
+            | Column::OvsMode => {
                 let found = self.text_of(table, &record, &target);
                 if found.is_some_and(|found| values.iter().any(|value| words::text(value) == found)) {
                     self.change(table, &record, &[(target, column, "[]")])?;

@@ -48,7 +48,6 @@ pub(super) const SPANNING_TREE: Fixed =
 pub(super) const FAKE_IFACE: Fixed = fixed("false", FALSE, "a bond has no network device of its own");
 pub(super) const FAKE_BRIDGE: Fixed =
     fixed("false", FALSE, "a VLAN of a bridge is no bridge; give ports a tag instead");
-pub(super) const LACP: Fixed = fixed("off", &["off"], "this version has no LACP");
 pub(super) const PORT_MAC: Fixed =
     fixed("[]", &[], "a port has the address of its device; set that (ip link set DEVICE address MAC)");
 pub(super) const PROTECTED: Fixed = fixed("false", FALSE, "ports are not isolated from each other");

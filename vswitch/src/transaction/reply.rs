@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::mac_text;
 
 pub use self::fastpath::{FastPathBridge, FastPathDevice, FastPathProgram, FastPathStatus, FastPathTable};
+pub use self::lacp::{LacpCounters, LacpMember, LacpPort, LacpStats, LacpStatus};
 
 mod fastpath;
+mod lacp;
 
 /// The answer to one command. On the wire it is an object with one field, named after the kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,10 @@ pub enum Reply {
     Proc(Vec<ProcText>),
     /// `bond/explain`.
     Explanations(Vec<BondExplanation>),
+    /// `lacp/show`.
+    Lacp(Vec<LacpStatus>),
+    /// `lacp/show-stats`.
+    LacpStats(Vec<LacpStats>),
     /// `bond/hash`.
     Hash(FrameHash),
     /// `fdb/stats-show`.
@@ -226,10 +232,55 @@ pub struct BondStatus {
     /// Address of the bond: its first member's.
     #[serde(with = "mac_text::option")]
     pub mac: Option<MacAddr>,
-    /// Whether some member is usable.
+    /// Whether frames can leave.
     pub carrier: bool,
+    /// What LACP does: `off`, `configured` or `negotiated` (OVS's words).
+    pub lacp_status: String,
+    /// What moves buckets by load, if anything does.
+    pub rebalancing: Option<Rebalancing>,
     /// Members in joining order.
     pub members: Vec<MemberStatus>,
+}
+
+/// What moves buckets of a bond's transmit table.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rebalancing {
+    /// Milliseconds until the loads are looked at again.
+    pub next: u64,
+    /// Moves since the bond began to rebalance.
+    pub moved: u64,
+    /// Buckets that carry anything.
+    pub loads: Vec<BucketLoad>,
+    /// The last moves, 32 at most, oldest first.
+    pub last: Vec<BucketMove>,
+}
+
+/// What a bucket carries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BucketLoad {
+    /// Its position in the table, from 0.
+    pub bucket: u32,
+    /// The member that has it.
+    pub member: String,
+    /// Octets a second.
+    pub load: u64,
+}
+
+/// A bucket that was moved.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BucketMove {
+    /// Milliseconds ago.
+    pub age: u64,
+    /// By the operator, not by load.
+    pub by_hand: bool,
+    /// Its position in the table, from 0.
+    pub bucket: u32,
+    /// Who had it; empty if that is no member any more.
+    pub from: String,
+    /// Who got it.
+    pub to: String,
+    /// What it carried, in octets a second.
+    pub load: u64,
 }
 
 /// A member as it runs.
@@ -239,10 +290,12 @@ pub struct MemberStatus {
     pub name: String,
     /// There is such a device.
     pub present: bool,
-    /// The link is up, or not yet given up (OVS: `enabled`).
+    /// The link is up, or not yet given up, and LACP, if it is spoken, lets it send (OVS: `enabled`).
     pub enabled: bool,
     /// Carrier is all it needs to be enabled (OVS's word).
     pub may_enable: bool,
+    /// LACP hears its partner (OVS's word); nothing if the mode speaks no LACP.
+    pub lacp_current: Option<bool>,
     /// The bond's opinion of the link: `up`, `down`, `going down`, `going back`.
     pub link: String,
     /// Milliseconds for which it has been so.

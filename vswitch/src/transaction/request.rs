@@ -318,6 +318,16 @@ pub enum Request {
         /// The member.
         member: String,
     },
+    /// Moves a bucket of a bond's transmit table to a member.
+    #[serde(rename = "bond/migrate")]
+    BondMigrate {
+        /// The bond.
+        bond: String,
+        /// The bucket's position in the table, 0..=255.
+        bucket: String,
+        /// The member.
+        member: String,
+    },
     /// Enters a MAC address by hand.
     #[serde(rename = "fdb/add")]
     FdbAdd {
@@ -374,6 +384,20 @@ pub enum Request {
     #[serde(rename = "bond/explain")]
     BondExplain {
         /// Of this bond; of all if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bond: Option<String>,
+    },
+    /// LACP of bonds and their members.
+    #[serde(rename = "lacp/show")]
+    LacpShow {
+        /// Of this bond; of all that speak LACP if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bond: Option<String>,
+    },
+    /// LACP's counters.
+    #[serde(rename = "lacp/show-stats")]
+    LacpShowStats {
+        /// Of this bond; of all that speak LACP if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         bond: Option<String>,
     },

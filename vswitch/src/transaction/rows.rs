@@ -3,6 +3,9 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use bond_port::{BondOptions, MemberOptions, Mode};
+use forwarding::flow_hash::HashPolicy;
+
 use super::columns::{Column, Table};
 use super::reply::{BondStatus, Datum, DeviceCounters, MemberStatus};
 use super::{Draft, words};
@@ -46,13 +49,32 @@ impl Draft<'_> {
     }
 }
 
-/// The number that stands in a column of a bridge by default.
-fn default(column: Column) -> i64 {
+/// Whether this stands in a column when nothing was set.
+fn is_default(column: Column, value: &Datum) -> bool {
     match column {
-        Column::MacTableSize => Bridge::DEFAULT_TABLE_SIZE.into(),
-        Column::MacAgingTime => Bridge::DEFAULT_AGING_TIME.into(),
-        _ => -1,
+        Column::MacTableSize => *value == Datum::Integer(Bridge::DEFAULT_TABLE_SIZE.into()),
+        Column::MacAgingTime => *value == Datum::Integer(Bridge::DEFAULT_AGING_TIME.into()),
+        Column::Option(option) => *value == option_datum(BondOptions::default().get(option).ok()),
+        Column::MemberOption(option) => *value == option_datum(MemberOptions::default().get(option).ok()),
+        _ => false,
     }
+}
+
+/// The text of an option as a value; nothing if it is empty.
+fn option_datum(text: Option<String>) -> Datum {
+    match text {
+        None => Datum::none(),
+        Some(text) if text.is_empty() => Datum::none(),
+        Some(text) => text.parse().map_or(Datum::Text(text), Datum::Integer),
+    }
+}
+
+/// The mode of a bond as Open vSwitch calls it. `balance-tcp` is what gives these options when it is set.
+fn ovs_mode(options: &BondOptions) -> &'static str {
+    let as_tcp = options.mode == Mode::Ieee8023ad
+        && options.rebalance_interval > 0
+        && options.xmit_hash_policy == HashPolicy::Layer34;
+    if as_tcp { "balance-tcp" } else { options.mode.name() }
 }
 
 /// The devices of a port that is not internal.
@@ -101,8 +123,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     fn other_config(&self, table: Table, record: &str) -> Datum {
         let bond = self.draft.model.bond(record).is_some();
         let value = |column| match self.read(table, record, column) {
-            Datum::Integer(number) if number == default(column) => None,
-            Datum::Integer(0) if matches!(column, Column::Option(_)) => None,
+            value if is_default(column, &value) => None,
             Datum::Set(_) | Datum::Boolean(false) => None,
             Datum::Integer(number) => Some(number.to_string()),
             Datum::Boolean(truth) => Some(truth.to_string()),
@@ -133,11 +154,11 @@ impl<'a, 'r> Reader<'a, 'r> {
             Column::Options => map(bond.map(|bond| &bond.options)),
             Column::Option(option) => {
                 let options = bond.and_then(|bond| bond.typed_options().ok());
-                match options.and_then(|options| options.get(option).ok()) {
-                    None => Datum::none(),
-                    Some(text) if text.is_empty() => Datum::none(),
-                    Some(text) => text.parse().map_or(Datum::Text(text), Datum::Integer),
-                }
+                option_datum(options.and_then(|options| options.get(option).ok()))
+            }
+            Column::OvsMode => {
+                let options = bond.and_then(|bond| bond.typed_options().ok());
+                Datum::option(options.map(|options| Datum::from(ovs_mode(&options))))
             }
             Column::ActiveMember => Datum::option(status().and_then(|s| s.active).map(Datum::Text)),
             Column::ActiveMac => Datum::option(status().and_then(|s| active_mac(&s)).map(Datum::Text)),
@@ -171,11 +192,15 @@ impl<'a, 'r> Reader<'a, 'r> {
                 let full = self.member(device).and_then(|member| member.full_duplex);
                 Datum::option(full.map(|full| Datum::from(if full { "full" } else { "half" })))
             }
+            Column::LacpCurrent => {
+                let current = self.member(device).and_then(|member| member.lacp_current);
+                Datum::option(current.map(Datum::Boolean))
+            }
             Column::MemberOption(option) => match self.draft.model.place_of(device) {
                 Some(Place::Member { bond, .. }) => {
                     let bond = self.draft.model.bond(bond).map(|(_, bond)| bond);
-                    let text = bond.and_then(|bond| bond.member_options.get(device)?.get(option));
-                    Datum::Integer(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+                    let options = bond.and_then(|bond| bond.typed_member_options(device).ok());
+                    option_datum(options.and_then(|(options, _)| options.get(option).ok()))
                 }
                 _ => Datum::none(),
             },

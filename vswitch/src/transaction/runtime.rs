@@ -3,7 +3,8 @@
 use forwarding::mac::MacAddr;
 
 use super::reply::{
-    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash, TraceReply,
+    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash, LacpStats,
+    LacpStatus, TraceReply,
 };
 
 /// A network device of the host, as far as it matters for taking it into the switch.
@@ -61,6 +62,12 @@ pub trait Runtime {
     /// Why it can't.
     fn can_activate(&self, bond: &str, member: &str) -> Result<bool, String>;
 
+    /// Whether a bucket of a running bond can be moved to a member now. `Ok(false)`: it is there already.
+    ///
+    /// # Errors
+    /// Why it can't.
+    fn can_migrate(&self, bond: &str, bucket: usize, member: &str) -> Result<bool, String>;
+
     /// Whether a member of a running bond can be enabled (`enable`) or disabled by hand now.
     ///
     /// # Errors
@@ -72,6 +79,12 @@ pub trait Runtime {
 
     /// What Linux's /proc/net/bonding would tell of a running bond; `None` if it does not run yet.
     fn proc_text(&self, bond: &str) -> Option<String>;
+
+    /// LACP of a running bond; `None` if it does not run yet, or speaks none.
+    fn lacp(&self, bond: &str) -> Option<LacpStatus>;
+
+    /// The counters of that.
+    fn lacp_stats(&self, bond: &str) -> Option<LacpStats>;
 
     /// The transmit hash of a frame in a running bond. `frame` is at least an Ethernet header.
     ///

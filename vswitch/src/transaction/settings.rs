@@ -151,11 +151,14 @@ impl Draft<'_> {
                     _ => limits.storm_multicast = value.number("storm-multicast", &Limits::FRAMES)?,
                 }
             }
-            Column::Option(_) if self.model.bond(record).is_none() => match value.0 {
+            // Open vSwitch's default, which tools set for any port.
+            Column::Option("lacp") if self.model.bond(record).is_none() && value.0 == Some("off") => (),
+            Column::Option(_) | Column::OvsMode if self.model.bond(record).is_none() => match value.0 {
                 None => (),
                 Some(_) => return Err(format!("{name}: port {record} is not a bond")),
             },
             Column::Option(option) => pending.options.push((option, value)),
+            Column::OvsMode => pending.options.push(("mode", value)),
             Column::MemberOption(option) => return self.set_member_option(record, option, value),
             Column::Type => return self.set_type(record, text),
             Column::ExternalIds => return self.set_ids(table, record, target.key.as_deref(), text),
@@ -189,8 +192,14 @@ impl Draft<'_> {
         let kept = bond.options.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let mut wanted: Vec<(&str, &str)> = kept.collect();
         for (key, value) in changes {
-            wanted.retain(|(old, _)| old != key);
-            wanted.extend(value.0.map(|value| (*key, value)));
+            // Open vSwitch's options that say in another way what one of Linux's says.
+            let (stored, cleared) = match *key {
+                "lacp" => ("lacp_active", Some("off")),
+                "lacp_fallback_ab" => ("lacp_strict", None),
+                key => (key, None),
+            };
+            wanted.retain(|(old, _)| old != key && *old != stored);
+            wanted.extend(value.0.or(cleared).map(|value| (*key, value)));
         }
         let settled = settle_options(wanted).map_err(|problem| format!("bond {name}: {problem}"))?;
         bond.options = settled.options;

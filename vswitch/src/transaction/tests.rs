@@ -6,7 +6,8 @@ use forwarding::mac::MacAddr;
 
 use super::reply::{
     BondExplanation, BondStatus, DeviceCounters, FastPathBridge, FastPathDevice, FastPathProgram,
-    FastPathStatus, FastPathTable, FdbRow, FdbStats, FrameHash, MemberExplanation, MemberStatus, TraceReply,
+    FastPathStatus, FastPathTable, FdbRow, FdbStats, FrameHash, LacpStats, LacpStatus, MemberExplanation,
+    MemberStatus, TraceReply,
 };
 use super::*;
 use crate::cli::{self, Invocation};
@@ -17,6 +18,7 @@ mod columns;
 mod errors;
 mod fdb;
 mod frames;
+mod lacp;
 mod random;
 mod settings;
 
@@ -25,6 +27,7 @@ mod settings;
 pub(crate) struct FakeRuntime {
     pub(crate) devices: BTreeMap<String, DeviceFacts>,
     pub(crate) bonds: BTreeMap<String, BondStatus>,
+    pub(crate) lacp: BTreeMap<String, (LacpStatus, LacpStats)>,
     pub(crate) fdb: BTreeMap<String, Vec<FdbRow>>,
     pub(crate) counters: Vec<DeviceCounters>,
     pub(crate) macs: u8,
@@ -54,6 +57,7 @@ impl FakeRuntime {
         Self {
             devices,
             bonds: BTreeMap::new(),
+            lacp: BTreeMap::new(),
             fdb: BTreeMap::new(),
             counters: Vec::new(),
             macs: 0,
@@ -88,6 +92,7 @@ impl FakeRuntime {
                     active: bond.active.clone().or_else(|| bond.members.first().cloned()),
                     mac: (!bond.members.is_empty()).then_some(MacAddr([2, 0, 0, 0, 1, 0])),
                     carrier: !bond.members.is_empty(),
+                    lacp_status: if bond.mode() == "802.3ad" { "configured" } else { "off" }.into(),
                     members: members.collect(),
                     ..BondStatus::default()
                 };
@@ -128,6 +133,15 @@ impl Runtime for FakeRuntime {
         Ok(bond.active.as_deref() != Some(member))
     }
 
+    fn can_migrate(&self, bond: &str, bucket: usize, member: &str) -> Result<bool, String> {
+        let bond = self.bonds.get(bond).ok_or("bond is new")?;
+        if bucket > 255 {
+            return Err(format!("there is no bucket {bucket}"));
+        }
+        let found = bond.members.iter().any(|m| m.name == member);
+        found.then_some(bucket > 0).ok_or("member is new".into())
+    }
+
     fn can_switch_member(&self, bond: &str, member: &str, _enable: bool) -> Result<(), String> {
         let bond = self.bonds.get(bond).ok_or("bond is new")?;
         let found = bond.members.iter().any(|m| m.name == member);
@@ -151,6 +165,14 @@ impl Runtime for FakeRuntime {
     fn proc_text(&self, bond: &str) -> Option<String> {
         let bond = self.bonds.get(bond)?;
         Some(format!("Ethernet Channel Bonding Driver: v6.1\n\nBonding Mode: {}\n", bond.mode))
+    }
+
+    fn lacp(&self, bond: &str) -> Option<LacpStatus> {
+        self.lacp.get(bond).map(|(status, _)| status.clone())
+    }
+
+    fn lacp_stats(&self, bond: &str) -> Option<LacpStats> {
+        self.lacp.get(bond).map(|(_, stats)| stats.clone())
     }
 
     fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String> {

@@ -1,21 +1,32 @@
 //! Bonds and their members.
 
+use bond_port::Mode;
+
 use super::line;
-use crate::transaction::reply::{BondExplanation, BondStatus, BondSummary, MemberStatus, ProcText};
+use crate::transaction::reply::{
+    BondExplanation, BondStatus, BondSummary, BucketMove, MemberStatus, ProcText,
+};
 
 pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
     line(out, format_args!("---- {} ----", bond.name));
     line(out, format_args!("bridge: {}", bond.bridge));
     line(out, format_args!("bond_mode: {}", bond.mode));
+    let speaks_lacp = bond.mode == Mode::Ieee8023ad.name();
     for (name, value) in &bond.options {
         let printed_elsewhere = matches!(name.as_str(), "mode" | "updelay" | "downdelay" | "primary");
-        if !printed_elsewhere {
+        if !printed_elsewhere && (speaks_lacp || !is_of_lacp(name)) {
             line(out, format_args!("{name}: {value}"));
         }
     }
     line(out, format_args!("updelay: {} ms", bond.updelay));
     line(out, format_args!("downdelay: {} ms", bond.downdelay));
-    line(out, "lacp_status: off");
+    if let Some(rebalancing) = &bond.rebalancing {
+        line(out, format_args!("next rebalance: {} ms", rebalancing.next));
+        line(out, format_args!("buckets moved: {}", rebalancing.moved));
+    }
+    line(out, format_args!("lacp_status: {}", bond.lacp_status));
+    let strict = bond.options.get("lacp_strict").is_some_and(|strict| strict == "on");
+    line(out, format_args!("lacp_fallback_ab: {}", speaks_lacp && !strict));
     match &bond.primary {
         None => line(out, "active-backup primary: <none>"),
         Some(name) if bond.members.iter().any(|member| member.name == *name) => {
@@ -42,8 +53,26 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
         if let Some(hash) = member.receive_hash.filter(|_| offload) {
             line(out, format_args!("  receive hash: {}", if hash { "yes" } else { "no" }));
         }
+        let loads = bond.rebalancing.iter().flat_map(|rebalancing| &rebalancing.loads);
+        for load in loads.filter(|load| load.member == member.name) {
+            let kilobytes = load.load.div_ceil(1000);
+            line(out, format_args!("  hash {}: {kilobytes} kB/s load", load.bucket));
+        }
+    }
+    for moved in bond.rebalancing.iter().flat_map(|rebalancing| &rebalancing.last) {
+        let BucketMove { age, bucket, from, to, load, by_hand } = moved;
+        let (why, kilobytes) = (if *by_hand { "by hand" } else { "by load" }, load.div_ceil(1000));
+        line(
+            out,
+            format_args!("moved {age} ms ago {why}: hash {bucket} ({kilobytes} kB/s) from {from} to {to}"),
+        );
     }
     line(out, "");
+}
+
+/// Options that mean something in mode 802.3ad only.
+fn is_of_lacp(option: &str) -> bool {
+    lacp::Options::names().any(|name| name == option)
 }
 
 fn member_text(out: &mut String, member: &MemberStatus, active: bool) {
@@ -56,7 +85,7 @@ fn member_text(out: &mut String, member: &MemberStatus, active: bool) {
         line(out, "  disabled by hand (bond/enable-member)");
     }
     if let Some(left) = member.delay_left {
-        let delay = if member.enabled { "downdelay" } else { "updelay" };
+        let delay = if member.link == "going down" { "downdelay" } else { "updelay" };
         line(out, format_args!("  {delay} expires in {left} ms"));
     }
     line(out, format_args!("  may_enable: {}", member.may_enable));

@@ -140,6 +140,7 @@ miimon: 100
 updelay: 200 ms
 downdelay: 0 ms
 lacp_status: off
+lacp_fallback_ab: false
 active-backup primary: e1
 carrier: up
 mac: 02:00:00:00:01:00

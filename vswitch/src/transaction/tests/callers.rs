@@ -99,16 +99,19 @@ fn xapi() {
         ("set port bond1 MAC=\"00:11:22:33:44:55\"", "a port has the address of its device"),
         ("set port bond1 lacp=on", "active, passive, off"),
         ("set port bond1 bond_mode=balance-slb", "mode"),
-        (
-            "set interface e3 other-config:lacp-aggregation-key=5",
-            "other_config of table Interface has no key",
-        ),
         ("set bridge nosuch fail_mode=secure", "no row \"nosuch\" in table Bridge"),
         ("list-ports nosuch", "no bridge named nosuch"),
     ] {
         let error = switch.error(line);
         assert!(error.contains(reason), "{line}: {error}");
     }
+    let lacp = "--timeout=20 -- --may-exist add-bond xenbr0 bond1 e3 e4 -- set port bond1 lacp=active \
+        bond_mode=balance-tcp other-config:bond-rebalance-interval=20000 other-config:lacp-time=fast \
+        other-config:lacp-fallback-ab=true -- set interface e3 other-config:lacp-aggregation-key=5 \
+        -- set interface e4 other-config:lacp-aggregation-key=5";
+    assert_eq!(switch.call(lacp).unwrap().warnings, [""; 0]);
+    assert_eq!(switch.text("get port bond1 bond_mode lacp"), "balance-tcp\nactive\n");
+    assert_eq!(switch.text("get interface e3 other_config:lacp-aggregation-key"), "\"5\"\n");
     switch.call("--timeout=20 -- --with-iface --if-exists del-port e3").unwrap();
     assert!(switch.model.bond("bond1").is_none(), "the port that has the interface");
 }
@@ -126,6 +129,9 @@ fn netplan() {
         switch.text("--columns=name,external-ids -f csv -d bare --no-headings list Port"),
         "bond0,\nbond1,netplan=true netplan/bond_mode=active-backup netplan/lacp=off\nbr0,\nbr1,\n"
     );
+    switch.call("set Port bond1 lacp=active -- set Port bond1 external-ids:netplan/lacp=active").unwrap();
+    switch.call("set Port bond1 bond_mode=balance-tcp -- set Port bond1 external-ids:netplan/bond_mode=balance-tcp").unwrap();
+    assert_eq!(switch.text("get Port bond1 lacp bond_mode"), "active\nbalance-tcp\n");
     let error = switch.error("set Bridge br1 protocols=OpenFlow13");
     assert_eq!(
         error,
@@ -147,6 +153,26 @@ fn ansible() {
     switch.call("-t 5 set port bond1 other_config:bond-primary=e3").unwrap();
     assert_eq!(switch.text("-t 5 get Port bond1 other_config"), "{bond-primary=e3}\n");
     assert_eq!(switch.text("-t 5 get Port bond1 external_ids"), "{}\n");
+    switch.call("-t 5 del-port br0 bond1").unwrap();
+    switch.call("-t 5 add-bond br0 bond1 e3 e4 bond_mode=balance-tcp lacp=active").unwrap();
+    for (key, value) in [
+        ("lacp-time", "fast"),
+        ("lacp-system-id", "02:00:00:00:00:77"),
+        ("lacp-system-priority", "7"),
+        ("bond-rebalance-interval", "5000"),
+        ("lacp-fallback-ab", "true"),
+    ] {
+        switch.call(&format!("-t 5 set port bond1 other_config:{key}={value}")).unwrap();
+        assert_eq!(
+            switch.text(&format!("get port bond1 other_config:{key}")).trim().trim_matches('"'),
+            value
+        );
+    }
+    assert_eq!(
+        switch.text("-t 5 get Port bond1 other_config"),
+        "{bond-rebalance-interval=\"5000\", lacp-fallback-ab=\"true\", lacp-system-id=\"02:00:00:00:00:77\", \
+         lacp-system-priority=\"7\", lacp-time=fast}\n"
+    );
     switch.call("-t 5 del-port br0 bond1").unwrap();
 }
 
