@@ -21,6 +21,8 @@
 //! - [`packets`]: raw frames in and out, counted by tag
 //! - [`wire`]: ARP, ND and UDP frames, and recognising announcements
 //! - [`capture`]: whole frames as they arrive, with their time
+//! - [`lacpdu`]: LACPDUs as they go over a cable
+//! - [`lacp_lab`]: an 802.3ad bond between our switch and Open vSwitch
 //! - [`rpc`]: the daemon's socket without `vsctl`
 //! - [`hash`]: transmit hashes by the published formulas
 //! - [`random`]: choices that a seed repeats
@@ -35,6 +37,8 @@ pub mod crowd;
 pub mod fastpath;
 pub mod generator;
 pub mod hash;
+pub mod lacp_lab;
+pub mod lacpdu;
 pub mod many_bonds;
 pub mod netfilter;
 pub mod netns;

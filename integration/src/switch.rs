@@ -2,12 +2,14 @@
 
 mod linux_bridge;
 mod ovs;
+mod ovs_lacp;
 mod vswitch;
 
 use anyhow::Result;
 
 pub use linux_bridge::LinuxBridge;
 pub use ovs::{Ovs, PortIo, finish_checksums};
+pub use ovs_lacp::{LacpMember, LacpView};
 pub use vswitch::{BondView, MemberView, Vswitch, binary, punted};
 
 use crate::process::find_program;

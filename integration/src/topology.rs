@@ -33,6 +33,9 @@ pub enum Upstream {
     StaticLag,
     /// Nothing: the test attaches a switch of its own to `p1`, `p2`, .. and `r`.
     Bare,
+    /// The same, and in the middle of each uplink there is a bridge of two ports that learns nothing and carries LACPDUs
+    /// too, so that the cable can be cut silently.
+    BareCuttable,
 }
 
 /// The wired-up namespaces. Everything goes when this is dropped.
@@ -45,6 +48,8 @@ pub struct Topology {
     pub up: Namespace,
     /// The host behind the upstream switch, with `eth0`.
     pub remote: Namespace,
+    /// Where the cuttable uplinks have their middle.
+    middle: Option<Namespace>,
     uplinks: usize,
 }
 
@@ -65,11 +70,12 @@ impl Topology {
         let host = Namespace::new("host")?;
         let up = Namespace::new("up")?;
         let remote = Namespace::new("remote")?;
-        for quiet in [&host, &up] {
+        let middle = (upstream == Upstream::BareCuttable).then(|| Namespace::new("middle")).transpose()?;
+        for quiet in [&host, &up].into_iter().chain(&middle) {
             // Ports of a switch have no addresses; without this each end would send multicast listener reports.
             let _ = quiet.sysctl("ipv6/conf/default/disable_ipv6", "1");
         }
-        let mut topology = Self { host, guests: Vec::new(), up, remote, uplinks };
+        let mut topology = Self { host, guests: Vec::new(), up, remote, middle, uplinks };
         for i in 1..=guests {
             let guest = Namespace::new(&format!("guest{i}"))?;
             topology.guests.push(guest);
@@ -83,7 +89,7 @@ impl Topology {
         match upstream {
             Upstream::LinuxBridge => topology.add_upstream_bridge()?,
             Upstream::StaticLag => topology.add_static_lag()?,
-            Upstream::Bare => {}
+            Upstream::Bare | Upstream::BareCuttable => {}
         }
         Ok(topology)
     }
@@ -107,10 +113,26 @@ impl Topology {
     /// Makes the cable of uplink `i`: `u{i}` at the host, `p{i}` upstream, not yet in the upstream switch.
     pub fn plug_uplink(&self, i: usize) -> Result<()> {
         let (u, p) = (format!("u{i}"), format!("p{i}"));
-        cable((&self.host, &u), (&self.up, &p))?;
+        match &self.middle {
+            None => cable((&self.host, &u), (&self.up, &p))?,
+            Some(middle) => self.plug_in_two(middle, i)?,
+        }
         for (namespace, device, kind) in [(&self.host, &u, 2), (&self.up, &p, 3)] {
             namespace
                 .ip(&format!("link set {device} address {}", format_mac([2, 0, 0, 0, kind, i as u8])))?;
+        }
+        Ok(())
+    }
+
+    /// The cable of uplink `i` with a bridge `w{i}` in its middle, whose ports are `h{i}` (host) and `q{i}` (upstream).
+    fn plug_in_two(&self, middle: &Namespace, i: usize) -> Result<()> {
+        let bridge = format!("w{i}");
+        middle.ip(&format!("link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"))?;
+        middle.ip(&format!("link set {bridge} up"))?;
+        cable((&self.host, &format!("u{i}")), (middle, &format!("h{i}")))?;
+        cable((middle, &format!("q{i}")), (&self.up, &format!("p{i}")))?;
+        for port in ['h', 'q'] {
+            join_middle(middle, port, i)?;
         }
         Ok(())
     }
@@ -135,24 +157,42 @@ impl Topology {
         Ok(())
     }
 
-    /// Pulls the cable of an uplink (`u1`): its carrier goes.
+    /// Pulls the cable of an uplink (`u1`): its carrier goes, at both ends if it has a middle.
     pub fn pull(&self, uplink: &str) -> Result<()> {
-        self.up.ip(&format!("link set {} down", upstream_end(uplink)?))
+        self.set_link(uplink, "down")
     }
 
     /// Plugs the cable in again.
     pub fn replug(&self, uplink: &str) -> Result<()> {
-        self.up.ip(&format!("link set {} up", upstream_end(uplink)?))
+        self.set_link(uplink, "up")
+    }
+
+    fn set_link(&self, uplink: &str, state: &str) -> Result<()> {
+        let number = number(uplink)?;
+        match &self.middle {
+            None => self.up.ip(&format!("link set p{number} {state}")),
+            Some(middle) => {
+                ["h", "q"].iter().try_for_each(|end| middle.ip(&format!("link set {end}{number} {state}")))
+            }
+        }
     }
 
     /// Cuts the cable of an uplink without a trace: the carrier stays, frames don't arrive.
     pub fn cut(&self, uplink: &str) -> Result<()> {
-        self.up.ip(&format!("link set {} nomaster", upstream_end(uplink)?))
+        let number = number(uplink)?;
+        match &self.middle {
+            None => self.up.ip(&format!("link set p{number} nomaster")),
+            Some(middle) => middle.ip(&format!("link set q{number} nomaster")),
+        }
     }
 
     /// Undoes [`Self::cut`].
     pub fn mend(&self, uplink: &str) -> Result<()> {
-        self.up.ip(&format!("link set {} master {UPSTREAM}", upstream_end(uplink)?))
+        let number = number(uplink)?;
+        match &self.middle {
+            None => self.up.ip(&format!("link set p{number} master {UPSTREAM}")),
+            Some(middle) => join_middle(middle, 'q', number),
+        }
     }
 
     /// What the upstream bridge has learned: `(address, port)`, without its own addresses.
@@ -171,9 +211,16 @@ impl Topology {
     }
 }
 
-fn upstream_end(uplink: &str) -> Result<String> {
-    let number = uplink.strip_prefix('u').with_context(|| format!("`{uplink}` is no uplink"))?;
-    Ok(format!("p{number}"))
+fn number(uplink: &str) -> Result<usize> {
+    let digits = uplink.strip_prefix('u').and_then(|digits| digits.parse().ok());
+    digits.with_context(|| format!("`{uplink}` is no uplink"))
+}
+
+/// Makes a device a port of the bridge in the middle of uplink `i`. 4 stands for 01:80:c2:00:00:02, to which LACPDUs go and
+/// which bridges keep for themselves.
+fn join_middle(middle: &Namespace, port: char, i: usize) -> Result<()> {
+    middle.ip(&format!("link set {port}{i} master w{i}"))?;
+    middle.ip(&format!("link set {port}{i} type bridge_slave group_fwd_mask 4 learning off"))
 }
 
 /// Gives a station's `eth0` its hardware and IP addresses.
