@@ -48,6 +48,8 @@ pub struct MemberView {
     pub link: String,
     /// How often its link failed.
     pub failures: u64,
+    /// Buckets of the transmit hash that it holds, where the mode has them.
+    pub buckets: Option<u64>,
 }
 
 impl Vswitch {
@@ -301,6 +303,7 @@ impl BondView {
                 present: member["present"].as_bool()?,
                 link: member["link"].as_str()?.to_owned(),
                 failures: member["link_failures"].as_u64()?,
+                buckets: member["buckets"].as_u64(),
             })
         });
         Some(Self {
@@ -308,6 +311,12 @@ impl BondView {
             carrier: bond["carrier"].as_bool()?,
             members: members.collect::<Option<_>>()?,
         })
+    }
+
+    /// The members by which frames leave that are spread by hash, in joining order.
+    pub fn carrying(&self) -> Vec<&str> {
+        let holds = |member: &&MemberView| member.buckets.is_some_and(|buckets| buckets > 0);
+        self.members.iter().filter(holds).map(|member| member.name.as_str()).collect()
     }
 
     /// The member of this name.
@@ -349,8 +358,14 @@ mod tests {
             {"name":"u2","present":true,"enabled":true,"link":"up","link_failures":0}]}"#;
         let view = BondView::parse(&serde_json::from_str(text).unwrap()).unwrap();
         assert_eq!(view.active.as_deref(), Some("u2"));
-        let u1 =
-            MemberView { name: "u1".into(), present: true, enabled: false, link: "down".into(), failures: 1 };
+        let u1 = MemberView {
+            name: "u1".into(),
+            present: true,
+            enabled: false,
+            link: "down".into(),
+            failures: 1,
+            buckets: None,
+        };
         assert_eq!(view.member("u1"), Some(&u1));
         assert_eq!(BondView::parse(&Value::Null), None);
     }
