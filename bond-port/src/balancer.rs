@@ -124,4 +124,13 @@ pub trait Balancer: fmt::Debug + Send {
     fn lacp_mut(&mut self) -> Option<&mut Lacp> {
         None
     }
+
+    /// The resilient table ([`crate::buckets`]) as it was last: each bucket's holder. Empty without one.
+    fn buckets(&self) -> &[MemberId] {
+        &[]
+    }
+
+    /// Begins with this resilient table, that of a predecessor. A holder that is no member loses its buckets when the mode
+    /// is asked for a plan.
+    fn restore_buckets(&mut self, _held: Vec<MemberId>) {}
 }

@@ -4,6 +4,7 @@ mod ad;
 mod admin;
 mod error;
 mod loads;
+mod restart;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ use crate::options::{BondOptions, FailOverMac};
 
 pub use self::ad::Transmit;
 pub use self::error::BondError;
+pub use self::restart::BondSnapshot;
 
 /// What the kernel says of a member's device.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -40,7 +40,7 @@ pub mod rebalance;
 pub mod status;
 
 pub use balancer::{Balancer, Change, Compiled, View};
-pub use bond::{Bond, BondError, LinkReport, Transmit};
+pub use bond::{Bond, BondError, BondSnapshot, LinkReport, Transmit};
 pub use event::{ActiveCause, BondEvent, Weight};
 pub use explain::Explanation;
 pub use member::{Member, MemberId};

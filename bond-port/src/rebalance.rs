@@ -21,8 +21,8 @@
 //!
 //! # Rest
 //! Each move lowers the sum over members of load² / weight, so for constant loads a finite number of plans leads to an
-//! empty one. For loads that change, [`Loads`] averages over periods, and a bucket that has just moved does not move
-//! again for [`Policy::rest_periods`] periods.
+//! empty one. For loads that change, [`Loads`] averages over periods; a plan begins at a larger imbalance than it goes on
+//! to; and a bucket that has moved rests for [`Policy::rest_periods`], longer each time if it moves again and again.
 //!
 //! # Members that come and go
 //! [`plan`] never touches a bucket of a member that it is not given, so call [`crate::buckets::adopt`] first whenever the
@@ -60,7 +60,8 @@ pub struct Policy {
     /// Load below which nothing is moved: what should go from one member to another must be as much. In the unit of the
     /// loads; with [`Rebalancer`] octets a second.
     pub min_load: u64,
-    /// How many plans leave a bucket alone after its move.
+    /// How many plans leave a bucket alone after its move. If it moves again soon afterwards it rests twice as long, up to
+    /// 64 plans.
     pub rest_periods: u8,
     /// How much the last period counts in the average load, in percent, 1-100. 50 is what OVS does.
     pub newest_percent: u8,
@@ -71,11 +72,11 @@ impl Default for Policy {
         Self {
             max_moves: 16,
             min_imbalance_percent: 3,
-            start_imbalance_percent: 15,
+            start_imbalance_percent: 8,
             min_gain_percent: 10,
             min_load: 10_000,
-            rest_periods: 2,
-            newest_percent: 25,
+            rest_periods: 4,
+            newest_percent: 75,
         }
     }
 }

@@ -64,10 +64,53 @@ pub struct BondStatus {
     /// The length of the transmit table: the number of usable members, or `hash_buckets`; `None` when frames don't
     /// leave by a table.
     pub buckets: Option<usize>,
+    /// What moves buckets by load, if anything does.
+    pub rebalancing: Option<Rebalancing>,
     /// All options and their values.
     pub options: Vec<(&'static str, String)>,
     /// In the order in which they joined.
     pub members: Vec<MemberStatus>,
+}
+
+/// What moves buckets of a transmit table, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebalancing {
+    /// Time until the loads are looked at again.
+    pub next: Duration,
+    /// Moves since the bond began to rebalance, by load and by hand.
+    pub moved: u64,
+    /// What each bucket carries that carries anything, by bucket.
+    pub loads: Vec<BucketLoad>,
+    /// The last moves, 32 at most, oldest first.
+    pub last: Vec<BucketMove>,
+}
+
+/// What a bucket carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketLoad {
+    /// Its position in the table.
+    pub bucket: usize,
+    /// The member that has it.
+    pub member: String,
+    /// Octets a second, on average.
+    pub load: u64,
+}
+
+/// A move that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketMove {
+    /// How long ago.
+    pub age: Duration,
+    /// By the operator, not by load.
+    pub by_hand: bool,
+    /// Which bucket.
+    pub bucket: usize,
+    /// Who had it; empty if that is no member any more.
+    pub from: String,
+    /// Who got it.
+    pub to: String,
+    /// What it carried, in octets a second.
+    pub load: u64,
 }
 
 /// A member at one moment.
@@ -151,6 +194,7 @@ impl Bond {
             updelay: delays.up,
             downdelay: delays.down,
             buckets: self.table().map(<[DeviceId]>::len),
+            rebalancing: self.rebalancing(now),
             options: self.options().entries(),
             members: self.members().iter().map(member).collect(),
         }

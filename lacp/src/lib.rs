@@ -47,6 +47,7 @@ pub mod key;
 pub mod lacpdu;
 pub mod marker;
 pub mod mux;
+mod numbers;
 pub mod options;
 pub mod periodic;
 mod port;

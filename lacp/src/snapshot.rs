@@ -58,13 +58,24 @@ impl Lacp {
         Snapshot { active: self.selection.active_id(), ports: self.ports.iter().map(port).collect() }
     }
 
+    /// Before an orderly stop: every port that speaks wants to say once more what it said last, so that the partner's
+    /// timeouts begin anew just before nobody speaks for a while.
+    pub fn repeat(&mut self, now: Duration) {
+        for port in &mut self.ports {
+            port.ntt = true;
+        }
+        // Takes it back where nothing may be sent.
+        self.settle(now);
+    }
+
     /// Takes over from a predecessor. To be called after all ports are added and their links told, and before anything
     /// is sent. Returns the ports that go on where they were.
     ///
     /// `elapsed` is how long nobody listened: after an orderly stop the age of the snapshot, by a clock that both share;
     /// after a crash, with a snapshot kept on disk at each change, the time since the predecessor was last alive.
     ///
-    /// A port goes on if its link is up, it is to the partner what it was (system, key, priorities and number), and its
+    /// Ports without a configured number have the same as before, whatever the order in which they were added. A port goes
+    /// on if its link is up, it is to the partner what it was (system, key, priorities and number), and its
     /// Receive machine was in CURRENT or DEFAULTED. Its Mux is where it was; its gates are wanted and not confirmed, as
     /// after any change, and **nothing is sent on it until they are confirmed**: the first LACPDU of the successor says
     /// what the last one of the predecessor said. The silence of the restart counts: `current_while_timer` goes on.
@@ -73,6 +84,7 @@ impl Lacp {
     /// before the timer expires.
     pub fn restore(&mut self, now: Duration, snapshot: &Snapshot, elapsed: Duration) -> Vec<PortId> {
         let mut restored = Vec::new();
+        self.adopt_numbers(snapshot);
         for saved in &snapshot.ports {
             let Some(index) = self.index(saved.port) else { continue };
             let port = &mut self.ports[index];

@@ -97,6 +97,14 @@ impl Balancer for Ad {
     fn lacp_mut(&mut self) -> Option<&mut Lacp> {
         Some(&mut self.lacp)
     }
+
+    fn buckets(&self) -> &[MemberId] {
+        self.table.held()
+    }
+
+    fn restore_buckets(&mut self, held: Vec<MemberId>) {
+        self.table.restore(held);
+    }
 }
 
 impl Ad {

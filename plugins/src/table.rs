@@ -64,6 +64,17 @@ impl Table {
         self.members.clear();
     }
 
+    /// Bucket to member as it was last; empty without buckets.
+    pub(crate) fn held(&self) -> &[MemberId] {
+        &self.held
+    }
+
+    /// Begins with a predecessor's buckets. The next plan keeps them as far as their holders send.
+    pub(crate) fn restore(&mut self, held: Vec<MemberId>) {
+        self.held = held;
+        self.members.clear();
+    }
+
     /// What moves buckets by load, if anything does.
     pub(crate) fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
         self.balance.as_ref().map(|balance| &balance.rebalancer)

@@ -43,4 +43,12 @@ impl Balancer for Xor {
     fn migrate(&mut self, now: Duration, bucket: usize, to: MemberId) -> Option<Result<bool, MigrateError>> {
         self.table.migrate(now, bucket, to)
     }
+
+    fn buckets(&self) -> &[MemberId] {
+        self.table.held()
+    }
+
+    fn restore_buckets(&mut self, held: Vec<MemberId>) {
+        self.table.restore(held);
+    }
 }

@@ -7,6 +7,7 @@
 //! - [`datapath`], [`worker`], [`counters`], [`punt`]: published tables, the threads that forward by them, what they tell
 //! - [`punt`]: what workers tell the control thread
 //! - [`model`], [`state_file`], [`saver`]: the desired state and how it is kept
+//! - [`restart`]: what bonds hand to the next daemon
 //! - [`transaction`]: commands as pure changes of the model
 //! - [`switch`]: what runs now, brought into line with the model
 //! - [`neighbours`]: the guests' IP addresses, as heard
@@ -34,6 +35,7 @@ pub mod netlink;
 pub mod privileges;
 pub mod punt;
 pub mod random;
+pub mod restart;
 pub mod rpc;
 pub mod saver;
 pub mod settings;

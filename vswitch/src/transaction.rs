@@ -51,6 +51,15 @@ pub enum Action {
         /// The member.
         member: String,
     },
+    /// Moves a bucket of a bond's transmit table.
+    Migrate {
+        /// The bond.
+        bond: String,
+        /// The bucket's position in the table.
+        bucket: usize,
+        /// The member that gets it.
+        member: String,
+    },
     /// Forgets what a bridge has learned.
     FlushFdb {
         /// The bridge.
@@ -195,6 +204,7 @@ impl Draft<'_> {
             Request::Trace { bridge, in_port, frame } => self.trace(bridge, in_port, frame),
             Request::BondList {} => Ok(self.bond_list()),
             Request::BondSetActiveMember { bond, member } => self.set_active_member(bond, member),
+            Request::BondMigrate { bond, bucket, member } => self.migrate(bond, bucket, member),
             Request::CountersShow { devices } => self.counters_show(devices),
             Request::FastPathShow { bridge } => self.fastpath_show(bridge.as_deref()),
             Request::Version {} => Ok(Reply::Text(self.runtime.version())),

@@ -2,9 +2,13 @@
 
 use core::time::Duration;
 
+use forwarding::tables::TransmitPlan;
+
 use super::{Bond, BondError};
+use crate::event::BondEvent;
 use crate::member::MemberId;
-use crate::rebalance::{BUCKETS, Cause, Rebalancer};
+use crate::rebalance::{BUCKETS, Cause, MigrateError, Moved, Rebalancer};
+use crate::status::{BucketLoad, BucketMove, Rebalancing};
 
 impl Bond {
     /// What moves buckets by load, if anything does.
@@ -44,22 +48,77 @@ impl Bond {
         Ok(moved)
     }
 
+    /// Whether [`Self::migrate`] would succeed, and move anything.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn can_migrate(&self, bucket: usize, member: &str) -> Result<bool, BondError> {
+        let member = &self.members[self.index(member)?];
+        if self.rebalancer().is_none() {
+            return Err(BondError::NoRebalancing { bond: self.name.clone() });
+        }
+        let refuse =
+            |error| BondError::Migrate { bond: self.name.clone(), member: member.name.clone(), error };
+        let TransmitPlan::Buckets { table, .. } = &self.plan else {
+            return Err(refuse(MigrateError::NotUsable));
+        };
+        match (table.get(bucket), member.device) {
+            (None, _) => Err(refuse(MigrateError::NoBucket { bucket, count: table.len() })),
+            (Some(holder), Some(device)) if table.contains(&device) => Ok(*holder != device),
+            (Some(_), _) => Err(refuse(MigrateError::NotUsable)),
+        }
+    }
+
+    /// What moves buckets, for people; `None` if nothing does.
+    pub(crate) fn rebalancing(&self, now: Duration) -> Option<Rebalancing> {
+        let rebalancer = self.rebalancer()?;
+        let table: &[_] = match &self.plan {
+            TransmitPlan::Buckets { table, .. } => table,
+            _ => &[],
+        };
+        let holder = |bucket: usize| {
+            let device = table.get(bucket)?;
+            self.members
+                .iter()
+                .find(|member| member.device == Some(*device))
+                .map(|member| member.name.clone())
+        };
+        let loads = rebalancer.loads().into_iter().flatten().enumerate().filter(|(_, load)| **load > 0);
+        let loaded =
+            |(bucket, load): (usize, &u64)| Some(BucketLoad { bucket, member: holder(bucket)?, load: *load });
+        let moved = |moved: &Moved<MemberId>| BucketMove {
+            age: now.saturating_sub(moved.at),
+            by_hand: moved.cause == Cause::Hand,
+            bucket: moved.what.bucket,
+            from: self.name_of(moved.what.from),
+            to: self.name_of(moved.what.to),
+            load: moved.what.load,
+        };
+        Some(Rebalancing {
+            next: rebalancer.next_deadline().unwrap_or(now).saturating_sub(now),
+            moved: rebalancer.moved(),
+            loads: loads.filter_map(loaded).collect(),
+            last: rebalancer.last_moves().map(moved).collect(),
+        })
+    }
+
+    fn name_of(&self, id: MemberId) -> String {
+        let member = self.members.iter().find(|member| member.id == id);
+        member.map_or_else(String::new, |member| member.name.clone())
+    }
+
     /// Tells of the moves made since there were `before`.
     fn tell_moves(&mut self, before: u64) {
         let Some(rebalancer) = self.balancer.rebalancer() else { return };
         let new = usize::try_from(rebalancer.moved() - before).unwrap_or(usize::MAX);
         let last = rebalancer.last_moves();
         let skipped = last.len().saturating_sub(new);
-        let name = |id: MemberId| {
-            let member = self.members.iter().find(|member| member.id == id);
-            member.map_or_else(String::new, |member| member.name.clone())
-        };
         let events: Vec<_> = last
             .skip(skipped)
-            .map(|moved| crate::event::BondEvent::BucketMoved {
+            .map(|moved| BondEvent::BucketMoved {
                 bucket: moved.what.bucket,
-                from: name(moved.what.from),
-                to: name(moved.what.to),
+                from: self.name_of(moved.what.from),
+                to: self.name_of(moved.what.to),
                 load: moved.what.load,
                 by_hand: moved.cause == Cause::Hand,
             })

@@ -10,6 +10,40 @@ use super::{BUCKETS, Loads, Move, Plan, Policy, plan};
 /// How many moves are remembered.
 const REMEMBERED: usize = 32;
 
+/// The most plans that leave a bucket alone after a move.
+const LONGEST_REST: u8 = 64;
+
+/// A bucket's rest from moves.
+///
+/// One that moves again soon after its rest is likely to be moved to and fro, by loads that come and go: it rests twice as
+/// long each time. If it has stayed for four times as long as it rested, the next rest is a first one.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rest {
+    /// How many more plans leave it alone.
+    left: u8,
+    /// How long it rested after the last move.
+    length: u8,
+    /// How many plans could have moved it since.
+    stayed: u8,
+}
+
+impl Rest {
+    fn begin(&mut self, least: u8) {
+        let soon = self.stayed <= self.length.saturating_mul(4);
+        self.length = if soon { self.length.saturating_mul(2).min(LONGEST_REST).max(least) } else { least };
+        self.left = self.length;
+        self.stayed = 0;
+    }
+
+    fn period(&mut self) {
+        if self.left > 0 {
+            self.left -= 1;
+        } else {
+            self.stayed = self.stayed.saturating_add(1);
+        }
+    }
+}
+
 /// Why a bucket was moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
@@ -58,8 +92,7 @@ pub struct Rebalancer<M> {
     /// The last timeout; if there was none, the start. The interval counts from it.
     since: Option<Duration>,
     loads: Loads,
-    /// How many more plans leave the bucket alone.
-    rests: [u8; BUCKETS],
+    rests: [Rest; BUCKETS],
     moved: u64,
     last: VecDeque<Moved<M>>,
 }
@@ -72,7 +105,7 @@ impl<M: Copy + PartialEq> Rebalancer<M> {
             interval: (!interval.is_zero()).then_some(interval),
             since: None,
             loads: Loads::new(),
-            rests: [0; BUCKETS],
+            rests: [Rest::default(); BUCKETS],
             moved: 0,
             last: VecDeque::new(),
         }
@@ -98,7 +131,7 @@ impl<M: Copy + PartialEq> Rebalancer<M> {
         if self.interval.is_none() {
             self.since = None;
             self.loads = Loads::new();
-            self.rests = [0; BUCKETS];
+            self.rests = [Rest::default(); BUCKETS];
         }
     }
 
@@ -132,9 +165,9 @@ impl<M: Copy + PartialEq> Rebalancer<M> {
         self.loads.observe(now, counters, self.policy.newest_percent);
         let Some(loads) = self.loads.average() else { return nothing() };
         let rests = self.rests;
-        let stays = |bucket: usize| rests.get(bucket).is_some_and(|periods| *periods > 0);
+        let stays = |bucket: usize| rests.get(bucket).is_some_and(|rest| rest.left > 0);
         let plan = plan(table, loads, stays, members, &self.policy);
-        self.rests.iter_mut().for_each(|periods| *periods = periods.saturating_sub(1));
+        self.rests.iter_mut().for_each(Rest::period);
         plan.moves.iter().for_each(|what| self.remember(now, Cause::Load, *what));
         plan
     }
@@ -165,8 +198,8 @@ impl<M: Copy + PartialEq> Rebalancer<M> {
     }
 
     fn remember(&mut self, at: Duration, cause: Cause, what: Move<M>) {
-        if let Some(rests) = self.rests.get_mut(what.bucket) {
-            *rests = self.policy.rest_periods;
+        if let Some(rest) = self.rests.get_mut(what.bucket) {
+            rest.begin(self.policy.rest_periods);
         }
         self.moved += 1;
         if self.last.len() == REMEMBERED {

@@ -12,6 +12,7 @@ mod loads;
 mod options;
 mod proc_text;
 mod properties;
+mod restart;
 mod rig;
 mod round_robin;
 mod selftests;

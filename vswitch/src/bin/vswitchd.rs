@@ -16,12 +16,14 @@ use vswitch::fastpath::cleanup::{self, InternalPorts};
 use vswitch::fastpath::{Kernel, LoadOptions, Pins};
 use vswitch::model::FastPathMode;
 use vswitch::netlink::monitor::LinkMonitor;
+use vswitch::restart::early::Early;
+use vswitch::restart::keeper::Keeper;
 use vswitch::rpc::listener::Listener;
 use vswitch::settings::{Flags, LogFormat, Settings};
 use vswitch::switch::Switch;
 use vswitch::switch::fast::FastPath;
 use vswitch::worker::WorkerThread;
-use vswitch::{privileges, punt, random, state_file};
+use vswitch::{privileges, punt, random, restart, state_file};
 
 /// Notices of workers that may wait for the control thread.
 const NOTICES: usize = 1024;
@@ -62,6 +64,9 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
 
     let mut monitor = LinkMonitor::open().context("can't open a netlink socket")?;
     let links = monitor.dump()?;
+    let boot = restart::boot_id();
+    let earlier = earlier_bonds(&settings, boot.as_deref(), epoch);
+    let earlier = earlier.map(|kept| (Early::begin(epoch.elapsed(), &kept, &model, &links), kept));
     let mut datapath = Datapath::new();
     let (notices, inbox) = punt::channel(NOTICES);
     let kernel = load_fast_path(&settings)?;
@@ -79,6 +84,10 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
     let fast = FastPath { kernel, queues };
     let mut switch = Switch::new(epoch, datapath, links, random::number(), settings.metrics.is_some(), fast)
         .context("can't watch members' protocols")?;
+    if let Some((mut early, kept)) = earlier {
+        early.repeat(epoch.elapsed());
+        switch.resume(kept, early);
+    }
     let prepared = switch.prepare_restored(model).map_err(anyhow::Error::msg)?;
     switch.commit(epoch.elapsed(), prepared, 0);
 
@@ -90,7 +99,10 @@ fn run(flags: &Flags) -> anyhow::Result<()> {
         "vswitchd runs"
     );
     drop(notices);
-    let places = Places { state: settings.state, metrics: settings.metrics };
+    let path = restart::path(&settings.rundir);
+    let keeper =
+        boot.map(|boot| Keeper::start(path, boot)).transpose().context("thread for the bonds' state")?;
+    let places = Places { state: settings.state, metrics: settings.metrics, keeper };
     let control = Control::new(epoch, switch, monitor, listener, signals, inbox, places)?;
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "systemd can't be told that we are ready");
@@ -110,6 +122,19 @@ fn on_signals(signals: &[i32]) -> anyhow::Result<UnixStream> {
     Ok(stream)
 }
 
+/// What the daemon before has left of its bonds, if it is of use.
+fn earlier_bonds(settings: &Settings, boot: Option<&str>, epoch: Instant) -> Option<restart::Kept> {
+    let path = restart::path(&settings.rundir);
+    let Some(boot) = boot else {
+        tracing::warn!("no boot id in /proc; LACP begins anew at every start");
+        return None;
+    };
+    restart::load(&path, boot, epoch.elapsed()).unwrap_or_else(|reason| {
+        tracing::warn!(file = %path.display(), %reason, "bonds begin anew, not where the last daemon left them");
+        None
+    })
+}
+
 /// Removes what a daemon that is gone has left. The lock on the run directory, which we have, says that it is.
 fn clean_up(settings: &Settings) -> anyhow::Result<()> {
     let devices = cleanup::remove(&Pins::of(&settings.rundir), InternalPorts::Delete);
@@ -118,6 +143,7 @@ fn clean_up(settings: &Settings) -> anyhow::Result<()> {
     for (name, internal) in model.devices().filter(|(name, _)| !devices.contains(name)) {
         cleanup::give_up_by_name(&name, internal);
     }
+    restart::remove(&restart::path(&settings.rundir)).context("the bonds' state can't be removed")?;
     println!("removed what vswitchd with run directory {} has left", settings.rundir.display());
     for name in devices {
         println!("{name}: detached");

@@ -25,6 +25,7 @@ use crate::metrics::samples;
 use crate::metrics::server::Server;
 use crate::netlink::monitor::{LinkEvent, LinkMonitor};
 use crate::punt;
+use crate::restart::keeper::Keeper;
 use crate::rpc::listener::Listener;
 use crate::saver::Saver;
 use crate::switch::{Moment, Switch};
@@ -56,6 +57,7 @@ pub struct Control {
     transactions: Transactions,
     notices: punt::Receiver,
     metrics: Option<Server>,
+    keeper: Option<Keeper>,
 }
 
 /// Streams that become readable when the daemon is to end.
@@ -74,6 +76,8 @@ pub struct Places {
     pub state: PathBuf,
     /// Where metrics are offered, if anywhere.
     pub metrics: Option<MetricsAddress>,
+    /// What writes what bonds hand to the next daemon, if anything does.
+    pub keeper: Option<Keeper>,
 }
 
 impl Control {
@@ -116,6 +120,7 @@ impl Control {
             transactions: Transactions::new(saver),
             notices,
             metrics,
+            keeper: places.keeper,
         })
     }
 
@@ -154,8 +159,7 @@ impl Control {
                     HAND_OVER => {
                         if has_come(&mut self.signals.hand_over) {
                             tracing::info!("stopping; everything stays in place for the next daemon");
-                            self.switch.hand_over();
-                            return self.stop();
+                            return self.hand_over();
                         }
                     }
                     HELPERS => {
@@ -177,6 +181,9 @@ impl Control {
                 self.switch.handle_timeout(now);
             }
             self.transactions.advance(now, &mut self.switch, &mut self.connections);
+            if let (Some(keeper), Some(kept)) = (&mut self.keeper, self.switch.poll_kept(now)) {
+                keeper.keep(kept);
+            }
             self.tell_events(now);
         }
     }
@@ -226,9 +233,24 @@ impl Control {
     }
 
     fn stop(mut self) -> anyhow::Result<()> {
+        self.finish();
+        Ok(())
+    }
+
+    fn hand_over(mut self) -> anyhow::Result<()> {
+        self.finish();
+        let now = self.epoch.elapsed();
+        self.switch.read_protocols(now);
+        self.switch.hand_over(now);
+        if let Some(keeper) = self.keeper.take() {
+            keeper.hand_over(self.switch.kept(now));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         self.transactions.finish(self.epoch.elapsed(), &mut self.switch, &mut self.connections);
-        Ok(())
     }
 }
 

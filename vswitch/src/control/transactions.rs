@@ -167,6 +167,12 @@ fn finish(
                     return connections.answer(connection, Err(Failure::not_applied(&message)));
                 }
             }
+            Action::Migrate { bond, bucket, member } => {
+                // The same.
+                if let Err(message) = switch.migrate(now, bond, *bucket, member) {
+                    return connections.answer(connection, Err(Failure::not_applied(&message)));
+                }
+            }
             Action::FlushFdb { bridge } => {
                 let flushed = switch.flush_fdb(bridge);
                 tracing::info!(bridge, flushed, "FDB flushed");

@@ -21,6 +21,11 @@ impl Breath {
     pub(super) fn new(epoch: Instant) -> Self {
         Self { epoch, last: Duration::ZERO, taking: false }
     }
+
+    /// The time, within work that takes long.
+    pub(super) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
 }
 
 impl Switch {

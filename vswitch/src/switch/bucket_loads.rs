@@ -85,6 +85,18 @@ impl Switch {
         Some(octets)
     }
 
+    /// Moves a bucket of a bond to a member. When it returns, every worker sends by it.
+    ///
+    /// # Errors
+    /// Why it can't be.
+    pub fn migrate(&mut self, now: Duration, bond: &str, bucket: usize, member: &str) -> Result<(), String> {
+        let found = self.bond_mut(bond).ok_or_else(|| format!("no bond named {bond}"))?;
+        found.migrate(now, bucket, member).map_err(|error| error.to_string())?;
+        self.settle(now);
+        self.wait_applied();
+        Ok(())
+    }
+
     /// Lets bonds move buckets by load whose period has ended. Where the load isn't known nothing is moved.
     pub(super) fn rebalance(&mut self, now: Duration) {
         let due = |bond: &Bond| bond.loads_deadline().is_some_and(|at| at <= now);

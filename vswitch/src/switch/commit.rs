@@ -56,7 +56,7 @@ impl Switch {
     ///
     /// # Errors
     /// A bond's options are wrong.
-    pub fn prepare_restored(&self, next: Model) -> Result<Prepared, String> {
+    pub fn prepare_restored(&mut self, next: Model) -> Result<Prepared, String> {
         let options = bond_options(&next)?;
         if let Some(problem) = self.fastpath_problem() {
             let wanted = next.bridges.iter().filter(|(_, bridge)| bridge.fastpath == FastPathMode::On);
@@ -70,6 +70,7 @@ impl Switch {
                 Ok(device) => opened.extend(device),
                 Err(error) => tracing::error!(device = name, %error, "left out"),
             }
+            self.remind_partners();
         }
         Ok(Prepared { model: next, options, opened })
     }
@@ -88,12 +89,14 @@ impl Switch {
         let mut stale_fdbs = self.drop_bridges();
         self.update_bridges(now, &mut stale_fdbs);
         self.add_ports(now, &options, &mut stale);
+        self.resume_bonds();
         for device in opened {
             self.install(device);
         }
         self.assign_devices();
         self.pick_up_missing(now);
         self.update_bonds(now, &options);
+        self.restore_bonds(now);
         self.refresh_hints();
         self.sync_protocols();
         self.publish_and_wait();

@@ -13,6 +13,7 @@ mod fast_status;
 mod lacp_status;
 mod links;
 mod protocol;
+mod restart;
 mod roles;
 mod slab;
 mod status;
@@ -35,6 +36,7 @@ use self::breath::Breath;
 pub use self::commit::Prepared;
 use self::fast::{Fast, FastPath};
 use self::protocol::Protocols;
+use self::restart::Restart;
 use self::slab::Slab;
 pub use self::status::Moment;
 use crate::announcer::{Announcer, Host};
@@ -90,6 +92,7 @@ pub struct Switch {
     incarnation: u8,
     /// What bonds' modes have to say to their partners.
     protocols: Protocols,
+    restart: Restart,
     /// For work that takes long; everything else gets the time as an argument.
     breath: Breath,
     /// Everything stays in place at the end.
@@ -159,6 +162,7 @@ impl Switch {
             indexed: BTreeSet::new(),
             incarnation: 0,
             protocols: Protocols::new()?,
+            restart: Restart::default(),
             breath: Breath::new(epoch),
             handed_over: false,
             announcer: Announcer::default(),
@@ -230,7 +234,12 @@ impl Switch {
         let bonds = self.bonds().flat_map(|(_, bond)| [bond.next_deadline(), bond.loads_deadline()]);
         let bonds = bonds.flatten().min();
         let sweep = (self.bridges.len() > 0).then_some(self.next_sweep);
-        let others = [self.next_poll, self.announcer.next_deadline(), self.protocols.next_deadline()];
+        let others = [
+            self.next_poll,
+            self.announcer.next_deadline(),
+            self.protocols.next_deadline(),
+            self.restart.next_deadline(),
+        ];
         others.into_iter().chain([bonds, sweep]).flatten().min()
     }
 
@@ -268,6 +277,7 @@ impl Switch {
             }
         }
         for (port, event) in events {
+            self.restart.changed();
             self.act_on(port, event, now);
         }
         self.apply_carriers();
@@ -315,11 +325,6 @@ impl Switch {
     /// Forgets what a bridge has learned; returns how many entries.
     pub fn flush_fdb(&self, bridge: &str) -> usize {
         self.bridges.iter().find(|(_, b)| b.name == bridge).map_or(0, |(_, bridge)| bridge.fdb.flush())
-    }
-
-    /// The next daemon takes everything over as it is: nothing is given back at the end.
-    pub fn hand_over(&mut self) {
-        self.handed_over = true;
     }
 
     /// Gives all devices back as they were found, and takes the internal ports away.

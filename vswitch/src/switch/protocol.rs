@@ -58,9 +58,13 @@ impl Protocols {
         if self.ready.is_empty() { self.retry } else { Some(Duration::ZERO) }
     }
 
-    fn open(&mut self, number: u16, attached: &Attached) {
+    /// Opens the socket of a device, unless there is one already.
+    fn open(&mut self, number: u16, attached: &Attached, early: Option<SlowSocket>) {
         let (name, ifindex) = (attached.name(), attached.ifindex());
-        let opened = SlowSocket::open(name, ifindex).map_err(|error| error.to_string());
+        let opened = match early {
+            Some(socket) => Ok(socket),
+            None => SlowSocket::open(name, ifindex).map_err(|error| error.to_string()),
+        };
         let watched = opened.and_then(|socket| {
             let token = Token(number.into());
             let mut source = SourceFd(&socket.fd().as_raw_fd());
@@ -115,16 +119,24 @@ impl Switch {
             if !self.protocols.sockets.contains_key(&number)
                 && let Some(attached) = self.devices.get(number)
             {
-                self.protocols.open(number, attached);
+                let early = self.restart.early.take(attached.ifindex());
+                self.protocols.open(number, attached, early);
             }
         }
     }
 
-    /// Hands the frames that wait to the bonds.
+    /// Hands the frames that wait to the bonds, and does what they want.
     pub fn read_protocols(&mut self, now: Duration) {
+        if self.take_frames(now) {
+            self.settle(now);
+        }
+    }
+
+    /// Hands the frames that wait to the bonds; says whether there may have been one.
+    pub(super) fn take_frames(&mut self, now: Duration) -> bool {
         self.protocols.look();
         if self.protocols.ready.is_empty() {
-            return;
+            return false;
         }
         let mut buffer = SlowBuffer::default();
         for number in std::mem::take(&mut self.protocols.ready) {
@@ -148,14 +160,15 @@ impl Switch {
                 let port = attached.port.and_then(|port| self.ports.get_mut(port.0));
                 let Some(bond) = port.and_then(|port| port.bond.as_mut()) else { break };
                 match bond.handle_frame(now, attached.slot.device.name(), frame) {
-                    Ok(_) | Err(FrameError::Pdu(PduError::Subtype { .. })) => {}
+                    Ok(_) => self.restart.heard(),
+                    Err(FrameError::Pdu(PduError::Subtype { .. })) => {}
                     Err(error) => {
                         tracing::debug!(bond = bond.name(), device = attached.slot.device.name(), %error, "LACP");
                     }
                 }
             }
         }
-        self.settle(now);
+        true
     }
 
     /// Publishes what bonds have decided, tells them when it is in force, and sends what they have to say then.
@@ -163,6 +176,7 @@ impl Switch {
         self.protocols.retry = None;
         for _ in 0..MAX_ROUNDS {
             if self.revisions() != self.published {
+                self.restart.changed();
                 self.publish();
             }
             let waiting =
@@ -183,7 +197,7 @@ impl Switch {
         self.transmit(now);
     }
 
-    fn transmit(&mut self, now: Duration) {
+    pub(super) fn transmit(&mut self, now: Duration) {
         for (_, port) in self.ports.iter_mut() {
             let Some(bond) = &mut port.bond else { continue };
             while let Some(transmit) = bond.poll_transmit(now) {

@@ -16,8 +16,8 @@ use crate::fastpath::layout::DeviceStats;
 use crate::metrics::samples::{self, Sample};
 use crate::random;
 use crate::transaction::reply::{
-    BondExplanation, BondStatus, DeviceCounters, FastPathStatus, FdbRow, FdbStats, FrameHash, LacpStats,
-    LacpStatus, MemberExplanation, MemberStatus, TraceReply,
+    BondExplanation, BondStatus, BucketLoad, BucketMove, DeviceCounters, FastPathStatus, FdbRow, FdbStats,
+    FrameHash, LacpStats, LacpStatus, MemberExplanation, MemberStatus, Rebalancing, TraceReply,
 };
 use crate::transaction::{DeviceFacts, LinkType, Runtime};
 
@@ -212,6 +212,7 @@ impl Runtime for Moment<'_> {
             mac: status.mac,
             carrier: status.carrier,
             lacp_status: status.lacp.name().to_owned(),
+            rebalancing: status.rebalancing.map(rebalancing),
             members: members.collect(),
         })
     }
@@ -225,6 +226,13 @@ impl Runtime for Moment<'_> {
             return Err(format!("{bond} does not run yet; set its active member in a command of its own"));
         };
         bond.can_activate(member).map_err(|error| error.to_string())
+    }
+
+    fn can_migrate(&self, bond: &str, bucket: usize, member: &str) -> Result<bool, String> {
+        let Some(bond) = self.switch.bond(bond) else {
+            return Err(format!("{bond} does not run yet; move its buckets in a command of their own"));
+        };
+        bond.can_migrate(bucket, member).map_err(|error| error.to_string())
     }
 
     fn can_switch_member(&self, bond: &str, member: &str, _: bool) -> Result<(), String> {
@@ -342,6 +350,29 @@ impl Runtime for Moment<'_> {
 
     fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").to_owned()
+    }
+}
+
+fn rebalancing(status: bond_port::status::Rebalancing) -> Rebalancing {
+    let milliseconds = |time: Duration| time.as_millis() as u64;
+    let load = |load: bond_port::status::BucketLoad| BucketLoad {
+        bucket: load.bucket as u32,
+        member: load.member,
+        load: load.load,
+    };
+    let moved = |moved: bond_port::status::BucketMove| BucketMove {
+        age: milliseconds(moved.age),
+        by_hand: moved.by_hand,
+        bucket: moved.bucket as u32,
+        from: moved.from,
+        to: moved.to,
+        load: moved.load,
+    };
+    Rebalancing {
+        next: milliseconds(status.next),
+        moved: status.moved,
+        loads: status.loads.into_iter().map(load).collect(),
+        last: status.last.into_iter().map(moved).collect(),
     }
 }
 

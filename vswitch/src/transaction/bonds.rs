@@ -2,6 +2,8 @@
 
 use bond_port::Mode;
 
+use bond_port::rebalance::BUCKETS;
+
 use super::columns::Table;
 use super::reply::{BondSummary, ProcText};
 use super::{Action, Draft, Problem, Reply, Setting};
@@ -208,6 +210,19 @@ impl Draft<'_> {
             self.actions.push(Action::SetActiveMember { bond: name.to_owned(), member: member.to_owned() });
         }
         Ok(Reply::Text(if changed { "done" } else { "no change" }.to_owned()))
+    }
+
+    /// Moves a bucket of the transmit table by hand.
+    pub(super) fn migrate(&mut self, name: &str, bucket: &str, member: &str) -> Result<Reply, Problem> {
+        let bucket: usize = bucket.parse().map_err(|_| {
+            format!("\"{bucket}\" is not a bucket; use its number, from 0 to {}", BUCKETS - 1)
+        })?;
+        self.check_member(name, member)?;
+        let changed = self.runtime.can_migrate(name, bucket, member)?;
+        if changed {
+            self.actions.push(Action::Migrate { bond: name.to_owned(), bucket, member: member.to_owned() });
+        }
+        Ok(Reply::Text(if changed { "migrated" } else { "no change" }.to_owned()))
     }
 
     /// Enables or disables a member by hand.

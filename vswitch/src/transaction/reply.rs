@@ -236,8 +236,51 @@ pub struct BondStatus {
     pub carrier: bool,
     /// What LACP does: `off`, `configured` or `negotiated` (OVS's words).
     pub lacp_status: String,
+    /// What moves buckets by load, if anything does.
+    pub rebalancing: Option<Rebalancing>,
     /// Members in joining order.
     pub members: Vec<MemberStatus>,
+}
+
+/// What moves buckets of a bond's transmit table.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rebalancing {
+    /// Milliseconds until the loads are looked at again.
+    pub next: u64,
+    /// Moves since the bond began to rebalance.
+    pub moved: u64,
+    /// Buckets that carry anything.
+    pub loads: Vec<BucketLoad>,
+    /// The last moves, 32 at most, oldest first.
+    pub last: Vec<BucketMove>,
+}
+
+/// What a bucket carries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BucketLoad {
+    /// Its position in the table, from 0.
+    pub bucket: u32,
+    /// The member that has it.
+    pub member: String,
+    /// Octets a second.
+    pub load: u64,
+}
+
+/// A bucket that was moved.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BucketMove {
+    /// Milliseconds ago.
+    pub age: u64,
+    /// By the operator, not by load.
+    pub by_hand: bool,
+    /// Its position in the table, from 0.
+    pub bucket: u32,
+    /// Who had it; empty if that is no member any more.
+    pub from: String,
+    /// Who got it.
+    pub to: String,
+    /// What it carried, in octets a second.
+    pub load: u64,
 }
 
 /// A member as it runs.

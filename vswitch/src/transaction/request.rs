@@ -318,6 +318,16 @@ pub enum Request {
         /// The member.
         member: String,
     },
+    /// Moves a bucket of a bond's transmit table to a member.
+    #[serde(rename = "bond/migrate")]
+    BondMigrate {
+        /// The bond.
+        bond: String,
+        /// The bucket's position in the table, 0..=255.
+        bucket: String,
+        /// The member.
+        member: String,
+    },
     /// Enters a MAC address by hand.
     #[serde(rename = "fdb/add")]
     FdbAdd {

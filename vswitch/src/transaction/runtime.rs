@@ -62,6 +62,12 @@ pub trait Runtime {
     /// Why it can't.
     fn can_activate(&self, bond: &str, member: &str) -> Result<bool, String>;
 
+    /// Whether a bucket of a running bond can be moved to a member now. `Ok(false)`: it is there already.
+    ///
+    /// # Errors
+    /// Why it can't.
+    fn can_migrate(&self, bond: &str, bucket: usize, member: &str) -> Result<bool, String>;
+
     /// Whether a member of a running bond can be enabled (`enable`) or disabled by hand now.
     ///
     /// # Errors

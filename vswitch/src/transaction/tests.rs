@@ -133,6 +133,15 @@ impl Runtime for FakeRuntime {
         Ok(bond.active.as_deref() != Some(member))
     }
 
+    fn can_migrate(&self, bond: &str, bucket: usize, member: &str) -> Result<bool, String> {
+        let bond = self.bonds.get(bond).ok_or("bond is new")?;
+        if bucket > 255 {
+            return Err(format!("there is no bucket {bucket}"));
+        }
+        let found = bond.members.iter().any(|m| m.name == member);
+        found.then_some(bucket > 0).ok_or("member is new".into())
+    }
+
     fn can_switch_member(&self, bond: &str, member: &str, _enable: bool) -> Result<(), String> {
         let bond = self.bonds.get(bond).ok_or("bond is new")?;
         let found = bond.members.iter().any(|m| m.name == member);

@@ -3,7 +3,9 @@
 use bond_port::Mode;
 
 use super::line;
-use crate::transaction::reply::{BondExplanation, BondStatus, BondSummary, MemberStatus, ProcText};
+use crate::transaction::reply::{
+    BondExplanation, BondStatus, BondSummary, BucketMove, MemberStatus, ProcText,
+};
 
 pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
     line(out, format_args!("---- {} ----", bond.name));
@@ -18,6 +20,10 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
     }
     line(out, format_args!("updelay: {} ms", bond.updelay));
     line(out, format_args!("downdelay: {} ms", bond.downdelay));
+    if let Some(rebalancing) = &bond.rebalancing {
+        line(out, format_args!("next rebalance: {} ms", rebalancing.next));
+        line(out, format_args!("buckets moved: {}", rebalancing.moved));
+    }
     line(out, format_args!("lacp_status: {}", bond.lacp_status));
     let strict = bond.options.get("lacp_strict").is_some_and(|strict| strict == "on");
     line(out, format_args!("lacp_fallback_ab: {}", speaks_lacp && !strict));
@@ -47,6 +53,19 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
         if let Some(hash) = member.receive_hash.filter(|_| offload) {
             line(out, format_args!("  receive hash: {}", if hash { "yes" } else { "no" }));
         }
+        let loads = bond.rebalancing.iter().flat_map(|rebalancing| &rebalancing.loads);
+        for load in loads.filter(|load| load.member == member.name) {
+            let kilobytes = load.load.div_ceil(1000);
+            line(out, format_args!("  hash {}: {kilobytes} kB/s load", load.bucket));
+        }
+    }
+    for moved in bond.rebalancing.iter().flat_map(|rebalancing| &rebalancing.last) {
+        let BucketMove { age, bucket, from, to, load, by_hand } = moved;
+        let (why, kilobytes) = (if *by_hand { "by hand" } else { "by load" }, load.div_ceil(1000));
+        line(
+            out,
+            format_args!("moved {age} ms ago {why}: hash {bucket} ({kilobytes} kB/s) from {from} to {to}"),
+        );
     }
     line(out, "");
 }

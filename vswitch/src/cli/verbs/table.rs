@@ -408,6 +408,15 @@ pub(in crate::cli) const ALL: &[Verb] = &[
         build: |w| Ok(Request::BondSetActiveMember { bond: w.get(0), member: w.get(1) }),
     },
     Verb {
+        name: "bond/migrate",
+        options: &[],
+        arguments: "BOND BUCKET MEMBER",
+        least: 3,
+        most: 3,
+        summary: "move a bucket of the transmit table (bond/show lists them) to a member",
+        build: |w| Ok(Request::BondMigrate { bond: w.get(0), bucket: w.get(1), member: w.get(2) }),
+    },
+    Verb {
         name: "fdb/show",
         options: &[],
         arguments: "[BRIDGE]...",
