@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::lacpdu::{self, Listener};
 use crate::netns::Namespace;
@@ -120,9 +120,22 @@ impl LacpLab {
         [pair(ipv4), pair(ipv6)].into_iter().cycle().take(count).collect()
     }
 
-    /// Numbered datagrams. There are so many flows that some go by each member, and together they are no burden.
-    pub fn probe(&self) -> Result<Probe> {
-        Probe::start(&self.pairs(10), Duration::from_millis(5))
+    /// Numbered datagrams of ten flows each way, by these members both ways: others are tried until it is so. Together they
+    /// are no burden.
+    pub fn probe_by(&self, members: &[usize]) -> Result<Probe> {
+        const CHOICES: usize = 20;
+        for _ in 0..CHOICES {
+            let probe = Probe::start(&self.pairs(10), Duration::from_millis(5))?;
+            let soon = Duration::from_millis(500);
+            let by = |member: &usize| {
+                self.until_we_send_by(*member, soon).and_then(|()| self.until_they_send_by(*member, soon))
+            };
+            if members.iter().all(|member| by(member).is_ok()) {
+                return Ok(probe);
+            }
+            probe.finish()?;
+        }
+        bail!("{CHOICES} times not all of the members {members:?} were used both ways")
     }
 
     /// Frames that have come by each member: to us, to Open vSwitch.
@@ -141,18 +154,27 @@ impl LacpLab {
 
     /// Waits until a member carries datagrams of ours.
     pub fn until_we_send_by(&self, member: usize, deadline: Duration) -> Result<()> {
-        let before = self.arrived()?[member].to_them;
-        eventually("we send by the member", deadline, || {
-            Ok((self.arrived()?[member].to_them > before + 50).then_some(()))
-        })
+        self.until_more_have_arrived("we send by the member", deadline, |all| all[member].to_them)
     }
 
     /// Waits until a member carries datagrams that come from Open vSwitch.
     pub fn until_they_send_by(&self, member: usize, deadline: Duration) -> Result<()> {
-        let before = self.arrived()?[member].to_us;
-        eventually("Open vSwitch sends by the member", deadline, || {
-            Ok((self.arrived()?[member].to_us > before + 50).then_some(()))
-        })
+        self.until_more_have_arrived("Open vSwitch sends by the member", deadline, |all| all[member].to_us)
+    }
+
+    fn until_more_have_arrived(
+        &self,
+        what: &str,
+        deadline: Duration,
+        which: impl Fn(&[Arrived; 2]) -> u64,
+    ) -> Result<()> {
+        let before = self.arrived()?;
+        let mut now = before;
+        let arrived = eventually(what, deadline, || {
+            now = self.arrived()?;
+            Ok((which(&now) > which(&before) + 20).then_some(()))
+        });
+        arrived.with_context(|| format!("{before:?}, then {now:?}"))
     }
 
     /// Listens for LACPDUs at all four ends.
