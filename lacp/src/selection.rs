@@ -84,7 +84,7 @@ impl fmt::Display for Reason {
             Self::Only => "there is no other",
             Self::Aggregates => "it can aggregate and the others are individual links",
             Self::Partner => "it has a LACP partner and the others have none",
-            Self::Stable => "it was active before and still works (ad_select=stable)",
+            Self::Stable => "it is in use and works (ad_select=stable keeps it)",
             Self::PortPriorities => "the sum of its ports' actor_port_prio is larger",
             Self::Ports => "it has more ports",
             Self::Bandwidth => "it has more bandwidth",

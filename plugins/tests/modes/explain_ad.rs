@@ -133,7 +133,7 @@ fn without_a_partner() {
     assert_eq!(members[1][0], "sends nothing: no LACPDU received; another member carries the frames");
     assert_eq!(
         members[1].last().unwrap(),
-        "belongs to aggregator 2, while the bond uses aggregator 1: it was active before and still works (ad_select=stable)"
+        "belongs to aggregator 2, while the bond uses aggregator 1: it is in use and works (ad_select=stable keeps it)"
     );
 }
 
