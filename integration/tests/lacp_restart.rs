@@ -117,7 +117,9 @@ fn survives(fast_path: bool, rate: &str, restarts: usize, end: End, away: Durati
 #[test]
 fn ten_hand_overs_at_the_fast_rate_under_traffic() -> Result<()> {
     let Some(_turn) = turn()? else { return Ok(()) };
-    ways().into_iter().try_for_each(|way| survives(way, "fast", 10, End::HandOver, Duration::ZERO))
+    // Without the fast path traffic stops meanwhile; what is left to see is seen after a few.
+    let times = |fast_path| if fast_path { 10 } else { 3 };
+    ways().into_iter().try_for_each(|way| survives(way, "fast", times(way), End::HandOver, Duration::ZERO))
 }
 
 #[test]
