@@ -41,8 +41,9 @@ use crate::buckets::Weighted;
 pub use self::loads::Loads;
 pub use self::rebalancer::{Cause, MigrateError, Moved, Rebalancer};
 
-/// How many buckets a table has that is rebalanced: the low 8 bits of a hash, as in OVS and in Linux's balance-tlb.
-pub const BUCKETS: usize = 256;
+/// How many buckets a table has that is rebalanced: the low 8 bits of a hash, as in OVS and in Linux's balance-tlb; as many
+/// as are counted.
+pub use forwarding::bucket_loads::BUCKETS;
 
 /// When a bucket is worth moving, and how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -71,7 +71,8 @@ fn command(i: usize) -> Value {
     }
 }
 
-/// 300 000 frames a second between guests, by the fast path where it can be had, and by the workers.
+/// Up to 300 000 frames a second between guests, as many as the machine makes and takes (it is printed), by the fast path
+/// where it can be had, and by the workers.
 #[test]
 fn under_many_frames() -> Result<()> {
     let Some(_turn) = switch_turn(&PROGRAMS)? else { return Ok(()) };

@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
 use bond_port::{Balancer, Compiled, MemberId, View};
+use forwarding::tables::TransmitPlan;
 
 use crate::group;
 use crate::table::Table;
@@ -20,13 +21,9 @@ pub struct Xor {
 
 impl Balancer for Xor {
     fn compile(&mut self, view: &View<'_>) -> Compiled {
-        let mut table = None;
-        let compiled = group::compile(view, |usable| {
-            table = Some(());
-            self.table.plan(view, usable)
-        });
+        let compiled = group::compile(view, |usable| self.table.plan(view, usable));
         // Without a usable member there is no table, and none is held.
-        if table.is_none() {
+        if matches!(compiled.plan, TransmitPlan::Drop(_)) {
             self.table.clear();
         }
         compiled
