@@ -85,7 +85,7 @@ pub struct BondOptions {
     pub hash_buckets: u16,
     /// In balance-slb, balance-xor and 802.3ad: milliseconds between two looks at the load of the members, after which buckets move from a busy one
     /// to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets then, whatever `hash_buckets` says.
-    /// 0: never, which is the default but for balance-slb, where it is 10000 as in OVS. From 1000 on. `None`: the default.
+    /// 0: never, which is the default but for balance-slb, where it is 10000 as in OVS. From 1000 on. `None`: the mode's default.
     pub rebalance_interval: Option<u32>,
     /// What belongs to LACP: `lacp_rate`, `ad_select`, `min_links` and so on. They have an effect in 802.3ad only.
     pub lacp: lacp::Options,
@@ -347,8 +347,16 @@ impl BondOptions {
 
     /// `rebalance_interval` as asked for, or the mode's default.
     fn rebalance_interval_ms(&self) -> u32 {
-        let default = if self.mode == Mode::BalanceSlb { OVS_REBALANCE_INTERVAL } else { 0 };
-        self.rebalance_interval.unwrap_or(default)
+        self.rebalance_interval.unwrap_or(self.default_rebalance_interval())
+    }
+
+    /// To ask for the mode's default is to ask for nothing.
+    fn set_rebalance_interval(&mut self, ms: Option<u32>) {
+        self.rebalance_interval = ms.filter(|ms| *ms != self.default_rebalance_interval());
+    }
+
+    fn default_rebalance_interval(&self) -> u32 {
+        if self.mode == Mode::BalanceSlb { OVS_REBALANCE_INTERVAL } else { 0 }
     }
 
     fn in_force(&self, ms: u32) -> Duration {

@@ -111,7 +111,7 @@ fn vlan_source(header: &EthernetHeader, tag: Option<VlanTag>) -> u32 {
 /// The hash of an address in a VLAN (0 for untagged), by which balance-slb picks the member that the address is behind, as
 /// seen from the upstream switch: for frames from it, which leave by that member, and for frames to it, which come in by it.
 /// Both halves of the address and the VLAN, as in `vlan+srcmac` but without the tag's priority: guests whose addresses
-/// follow one another are in neighbouring buckets, hence on different members.
+/// follow one another are in neighbouring buckets, which different members have.
 #[inline]
 pub const fn slb(mac: MacAddr, vlan: u16) -> u32 {
     let [a, b, c, d, e, f] = mac.0;

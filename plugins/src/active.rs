@@ -12,7 +12,7 @@ use bond_port::{ActiveCause, Change, LinkState, Member, MemberId, View};
 
 /// For how long after a planned change of what a member carries it still lets in frames for known guests. A switch relearns
 /// from the announcement, in much less; the time covers a switch that is busy.
-pub(crate) const GRACE: Duration = Duration::from_secs(1);
+pub const GRACE: Duration = Duration::from_secs(1);
 
 /// What is remembered to choose by.
 #[derive(Debug, Default)]

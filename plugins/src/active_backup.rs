@@ -9,7 +9,8 @@ use bond_port::{Balancer, BondOptions, Compiled, Member, MemberId, View};
 use forwarding::drop_reason::DropReason;
 use forwarding::tables::{Admission, TransmitPlan};
 
-use crate::active::{Choice, GRACE, has_link};
+pub use crate::active::GRACE;
+use crate::active::{Choice, has_link};
 
 /// The plugin.
 #[derive(Debug, Default)]

@@ -135,7 +135,9 @@ pub(super) const OPTIONS: &[Entry] = &[
                 o.rebalance_interval = Some(OVS_REBALANCE_INTERVAL);
                 return Ok(());
             }
-            Mode::CHOICE.parse(text).map(|mode| o.mode = mode)
+            o.mode = Mode::CHOICE.parse(text)?;
+            o.set_rebalance_interval(o.rebalance_interval);
+            Ok(())
         },
         allowed: || Mode::CHOICE.allowed(),
     },
@@ -228,14 +230,14 @@ pub(super) const OPTIONS: &[Entry] = &[
         get: |o| o.rebalance_interval_ms().to_string(),
         set: |o, text| match milliseconds(if text == "default" { "0" } else { text })? {
             _ if text == "default" => {
-                o.rebalance_interval = None;
+                o.set_rebalance_interval(None);
                 Ok(())
             }
             1..SHORTEST_REBALANCE_INTERVAL => Err(Refusal::Because(
                 "loads of less than a second say nothing; choose 1000 or more, or 0 for no rebalancing",
             )),
             ms => {
-                o.rebalance_interval = Some(ms);
+                o.set_rebalance_interval(Some(ms));
                 Ok(())
             }
         },

@@ -98,7 +98,6 @@ fn xapi() {
         ),
         ("set port bond1 MAC=\"00:11:22:33:44:55\"", "a port has the address of its device"),
         ("set port bond1 lacp=on", "active, passive, off"),
-        ("set port bond1 bond_mode=balance-slb", "mode"),
         ("set bridge nosuch fail_mode=secure", "no row \"nosuch\" in table Bridge"),
         ("list-ports nosuch", "no bridge named nosuch"),
     ] {
