@@ -214,6 +214,9 @@ impl Bond {
         let before = core::mem::replace(&mut self.options, options);
         if let Some(balancer) = balancer {
             self.balancer = balancer;
+            // What the old mode had to announce need not be true any more; the new one says what is.
+            self.announcements = Announcements::default();
+            self.events.retain(|event| !matches!(event, BondEvent::Announce { .. }));
         }
         let delays = self.delays();
         let mut changes = vec![Change::Options(Box::new(before))];

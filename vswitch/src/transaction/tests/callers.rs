@@ -104,6 +104,11 @@ fn xapi() {
         let error = switch.error(line);
         assert!(error.contains(reason), "{line}: {error}");
     }
+    let slb = "--timeout=20 -- set port bond1 lacp=off bond_mode=balance-slb \
+        other-config:bond-rebalance-interval=1800000 -- get port bond1 bond_mode other-config:bond-rebalance-interval";
+    assert_eq!(switch.text(slb), "balance-slb\n\"1800000\"\n");
+    assert!(switch.text("bond/show bond1").contains("\nrebalance_interval: 1800000\n"));
+    switch.call("set port bond1 bond_mode=active-backup other-config:bond-rebalance-interval=0").unwrap();
     let lacp = "--timeout=20 -- --may-exist add-bond xenbr0 bond1 e3 e4 -- set port bond1 lacp=active \
         bond_mode=balance-tcp other-config:bond-rebalance-interval=20000 other-config:lacp-time=fast \
         other-config:lacp-fallback-ab=true -- set interface e3 other-config:lacp-aggregation-key=5 \
