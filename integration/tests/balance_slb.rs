@@ -173,9 +173,8 @@ fn guests_get_each_frame_once_and_none_of_their_own() -> Result<()> {
             if flooding {
                 for port in ["p1", "p2"] {
                     topology.up.ip(&format!("link set {port} type bridge_slave learning off"))?;
+                    topology.up.run(&format!("bridge fdb flush dev {port} master"))?;
                 }
-                topology.up.run(&format!("bridge fdb flush dev p1 master"))?;
-                topology.up.run(&format!("bridge fdb flush dev p2 master"))?;
                 let fdb = topology.upstream_fdb()?;
                 ensure!(fdb.iter().all(|(_, port)| port == "r"), "{UPSTREAM} still knows {fdb:?}");
             }
@@ -325,7 +324,7 @@ fn a_bucket_moved_by_hand_is_announced_once_and_stays_after_a_restart() -> Resul
             "others too: {told:x?}"
         );
         let moves = lab.moves_of_guests(&watch)?;
-        ensure!(moves == [(format_mac(guest(1)), from.clone(), to.to_owned())], "{moves:?}");
+        ensure!(moves == [(format_mac(guest(1)), from, to.to_owned())], "{moves:?}");
 
         lab.switch.kill()?;
         lab.switch.launch()?;
