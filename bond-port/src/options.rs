@@ -83,9 +83,10 @@ pub struct BondOptions {
     /// In balance-xor and 802.3ad: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where
     /// only a lost member's flows move ([`crate::buckets`]). Not an option of Linux.
     pub hash_buckets: u16,
-    /// In balance-slb, balance-xor and 802.3ad: milliseconds between two looks at the load of the members, after which buckets move from a busy one
-    /// to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets then, whatever `hash_buckets` says.
-    /// 0: never, which is the default but for balance-slb, where it is 10000 as in OVS. From 1000 on. `None`: the mode's default.
+    /// In balance-slb, balance-xor and 802.3ad: milliseconds between two looks at the load of the members, after which
+    /// buckets move from a busy one to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets then,
+    /// whatever `hash_buckets` says. From 1000 on; 0: never. `None`: the mode's default, which is never but for
+    /// balance-slb, where it is 10000 as in OVS.
     pub rebalance_interval: Option<u32>,
     /// What belongs to LACP: `lacp_rate`, `ad_select`, `min_links` and so on. They have an effect in 802.3ad only.
     pub lacp: lacp::Options,

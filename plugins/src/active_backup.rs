@@ -10,7 +10,7 @@ use forwarding::drop_reason::DropReason;
 use forwarding::tables::{Admission, TransmitPlan};
 
 pub use crate::active::GRACE;
-use crate::active::{Choice, has_link};
+use crate::active::{Choice, has_link, mode_changed};
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub struct ActiveBackup {
     /// Until then the active member refuses our own broadcasts that the old one sent just before the change and the switch
     /// brings back.
     settling: Option<Duration>,
-    /// Members that ceased to be active with their link up, and until when they are in grace.
+    /// Members that ceased to carry frames with their link up, and until when they are in grace.
     graced: Vec<(MemberId, Duration)>,
 }
 
@@ -52,6 +52,10 @@ impl ActiveBackup {
         let until = view.now.saturating_add(GRACE);
         // One that is removed or has no link is sorted out below, with those whose time is over.
         self.graced.extend(self.choice.active.map(|old| (old, until)));
+        if mode_changed(view) {
+            let others = view.members.iter().map(Member::id).filter(|id| Some(*id) != new);
+            self.graced.extend(others.map(|id| (id, until)));
+        }
         self.settling = new.map(|_| until);
         self.choice.active = new;
     }
