@@ -74,8 +74,8 @@ pub struct BondOptions {
     pub fail_over_mac: FailOverMac,
     /// Which hash picks the member in balance-xor. Default: layer2. (`offload` is not an option of Linux.)
     pub xmit_hash_policy: HashPolicy,
-    /// How often IGMP joins are repeated after a change of the active member, 0..=255; default 1. Stored: the switch has
-    /// no memberships of its own to repeat.
+    /// How often guests are asked for their IGMP and MLD memberships after a change of the active member (in balance-rr of
+    /// the first that sends), 0..=255; default 1. (Linux repeats the host's own.)
     pub resend_igmp: u8,
     /// Seconds between learning packets, at least 1; default 1. Stored: as in Linux it has an effect in balance-tlb and
     /// balance-alb only.
@@ -273,8 +273,8 @@ impl BondOptions {
             ),
             stored(
                 "resend_igmp",
-                self.resend_igmp != 1,
-                "the switch has no IGMP memberships to repeat; guests answer the querier",
+                self.resend_igmp != 1 && !mode.has_active_member() && mode != Mode::BalanceRr,
+                &format!("in mode {mode} groups come in by whichever member the switch picks, whatever guests say"),
             ),
             stored(
                 "lp_interval",

@@ -338,8 +338,8 @@ fn what_is_stored_without_effect_is_told() {
             "min_links: it is stored, but as in Linux it has an effect in mode 802.3ad only",
         ),
         (
-            &[("resend_igmp", "0")],
-            "resend_igmp: it is stored, but the switch has no IGMP memberships to repeat",
+            &[("resend_igmp", "0"), ("mode", "2")],
+            "resend_igmp: it is stored, but in mode balance-xor groups come in by whichever member",
         ),
         (
             &[("lp_interval", "5")],

@@ -12,6 +12,7 @@ pub mod fast;
 mod fast_status;
 mod lacp_status;
 mod links;
+mod memberships;
 mod protocol;
 mod restart;
 mod roles;
@@ -47,6 +48,7 @@ use crate::model::{Model, Statics};
 use crate::neighbours::Neighbours;
 use crate::netlink::link::Link;
 use crate::punt::Notice;
+use crate::querier::Querier;
 
 /// How long a command waits for the workers to take over new tables.
 const APPLY_LIMIT: Duration = Duration::from_secs(2);
@@ -70,6 +72,7 @@ pub struct Switch {
     ports: Slab<Port>,
     devices: Slab<Attached>,
     announcer: Announcer,
+    querier: Querier,
     /// Secret for FDB hashes.
     seed: u64,
     /// Whether frames are counted by VLAN.
@@ -166,6 +169,7 @@ impl Switch {
             breath: Breath::new(epoch),
             handed_over: false,
             announcer: Announcer::default(),
+            querier: Querier::default(),
             seed,
             count_vlans,
             next_sweep: SWEEP_PERIOD,
@@ -237,6 +241,7 @@ impl Switch {
         let others = [
             self.next_poll,
             self.announcer.next_deadline(),
+            self.querier.next_deadline(),
             self.protocols.next_deadline(),
             self.restart.next_deadline(),
         ];
@@ -257,6 +262,7 @@ impl Switch {
         self.rebalance(now);
         self.settle(now);
         self.send_announcements(now);
+        self.send_queries(now);
         if now >= self.next_sweep {
             self.sweep(now);
         }
@@ -280,6 +286,7 @@ impl Switch {
             self.restart.changed();
             self.act_on(port, event, now);
         }
+        self.ask_memberships(now);
         self.apply_carriers();
     }
 
