@@ -201,6 +201,7 @@ impl Bond {
             self.update(now, changes);
         }
         self.announce(now);
+        self.memberships.handle_timeout(now, self.options.resend_igmp);
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
@@ -267,8 +268,8 @@ impl Bond {
 
     /// Whether guests behind the bridge's other ports are to be asked for their group memberships now. Then this was one
     /// of the times that `resend_igmp` tells.
-    pub fn asks_memberships(&mut self, now: Duration) -> bool {
-        self.memberships.due(now, self.options.resend_igmp)
+    pub fn asks_memberships(&mut self) -> bool {
+        self.memberships.take()
     }
 
     /// Its name.

@@ -18,13 +18,16 @@ pub(crate) struct Memberships {
     member: Option<MemberId>,
     left: u8,
     next: Duration,
+    /// It is time to ask.
+    asks: bool,
 }
 
 impl Memberships {
     /// Notes the member by which groups are received now. If it is another than before there is to be asked `times`.
     pub(crate) fn follow(&mut self, now: Duration, member: Option<MemberId>, times: u8) {
         if member != self.member {
-            *self = Self { member, left: if member.is_some() { times } else { 0 }, next: now };
+            *self = Self { member, left: if member.is_some() { times } else { 0 }, next: now, asks: false };
+            self.handle_timeout(now, times);
         }
     }
 
@@ -33,15 +36,19 @@ impl Memberships {
         (self.left > 0).then_some(self.next)
     }
 
-    /// Whether it is time to ask; then this was one time. `times`: as the option says by now.
-    pub(crate) fn due(&mut self, now: Duration, times: u8) -> bool {
+    /// Sees whether it is time to ask. `times`: as the option says by now.
+    pub(crate) fn handle_timeout(&mut self, now: Duration, times: u8) {
         self.left = self.left.min(times);
-        let due = self.left > 0 && self.next <= now;
-        if due {
+        if self.left > 0 && self.next <= now {
             self.left -= 1;
             self.next = now.saturating_add(PAUSE);
+            self.asks = true;
         }
-        due
+    }
+
+    /// Whether it was time to ask since the last call.
+    pub(crate) fn take(&mut self) -> bool {
+        core::mem::take(&mut self.asks)
     }
 }
 
@@ -49,11 +56,12 @@ impl Memberships {
 mod tests {
     use super::*;
 
-    /// The times, in milliseconds, at which it asks.
+    /// The times, in milliseconds, at which it asks from now on.
     fn asked(memberships: &mut Memberships, times: u8) -> Vec<u128> {
         core::iter::from_fn(|| {
             let at = memberships.deadline()?;
-            memberships.due(at, times).then_some(at.as_millis())
+            memberships.handle_timeout(at, times);
+            memberships.take().then_some(at.as_millis())
         })
         .collect()
     }
@@ -63,13 +71,14 @@ mod tests {
         let at = Duration::from_millis;
         let mut memberships = Memberships::default();
         memberships.follow(at(5), Some(MemberId(1)), 3);
-        assert_eq!(asked(&mut memberships, 3), [5, 205, 405]);
+        assert!(memberships.take(), "at once");
+        assert_eq!(asked(&mut memberships, 3), [205, 405]);
         memberships.follow(at(500), Some(MemberId(1)), 3);
         assert_eq!(memberships.deadline(), None, "it is the same");
         memberships.follow(at(600), Some(MemberId(2)), 200);
-        assert!(memberships.due(at(600), 200));
         memberships.follow(at(650), Some(MemberId(1)), 1);
-        assert_eq!(asked(&mut memberships, 1), [650], "what was left of the other is forgotten");
+        assert!(memberships.take() && !memberships.take());
+        assert_eq!(memberships.deadline(), None, "what was left of the other is forgotten");
     }
 
     #[test]
@@ -77,11 +86,11 @@ mod tests {
         let mut memberships = Memberships::default();
         memberships.follow(Duration::ZERO, Some(MemberId(1)), 5);
         memberships.follow(Duration::ZERO, None, 5);
-        assert_eq!(memberships.deadline(), None);
+        assert!(memberships.deadline().is_none() && !memberships.take());
         memberships.follow(Duration::ZERO, Some(MemberId(1)), 0);
-        assert_eq!(memberships.deadline(), None);
+        assert!(memberships.deadline().is_none() && !memberships.take());
         memberships.follow(Duration::ZERO, Some(MemberId(2)), 5);
-        assert!(!memberships.due(Duration::ZERO, 0), "written meanwhile");
-        assert_eq!(memberships.deadline(), None);
+        memberships.handle_timeout(Duration::ZERO, 0);
+        assert_eq!(memberships.deadline(), None, "written meanwhile");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bond_port::Bond;
 use forwarding::fdb::Tick;
 use forwarding::ids::{DeviceId, PortId};
 use forwarding::membership::{igmp_query, mld_query};
@@ -16,7 +17,7 @@ impl Switch {
     /// Asks for the bonds that want it.
     pub(super) fn ask_memberships(&mut self, now: Duration) {
         let wants = |(number, port): (u16, &mut super::Port)| {
-            port.bond.as_mut().is_some_and(|bond| bond.asks_memberships(now)).then_some(PortId(number))
+            port.bond.as_mut().is_some_and(Bond::asks_memberships).then_some(PortId(number))
         };
         for bond in self.ports.iter_mut().filter_map(wants).collect::<Vec<_>>() {
             let queries = self.queries(bond, now);
