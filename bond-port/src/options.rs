@@ -98,7 +98,8 @@ pub struct BondOptions {
     /// Milliseconds between two of these announcements, 0..=300000; 0, the default, stands for `miimon`, or 100 ms if
     /// that is 0 too.
     pub peer_notif_delay: u32,
-    /// Frames that arrive on inactive members are let in. Default: off.
+    /// Frames that arrive on members which are up and inactive, or not in use by LACP, are let in, but for those of our
+    /// own guests that the switch sends back. Default: off.
     pub all_slaves_active: bool,
 }
 
@@ -151,6 +152,7 @@ impl BondOptions {
                 option: option.name,
                 value: value.to_owned(),
                 allowed: (option.allowed)(),
+                suggestion: if option.name == "mode" { Mode::suggest(value) } else { None },
             },
             Refusal::Later(value) => {
                 OptionError::ValueLater { option: option.name, value, allowed: (option.allowed)() }
@@ -253,6 +255,10 @@ impl BondOptions {
         };
         let own_macs = "members keep their own addresses and guests' frames their guests', so none need be swapped; \
                         it is as none";
+        // All members are in use, so that none takes over.
+        let announces_nothing = matches!(mode, Mode::BalanceRr | Mode::BalanceXor | Mode::Broadcast);
+        let announcements =
+            format!("in mode {mode} no member takes over from another, so nothing is announced");
         let ignored = |option| format!("mode {mode} ignores it; it belongs to {option}");
         [
             stored(
@@ -275,6 +281,24 @@ impl BondOptions {
                 "resend_igmp",
                 self.resend_igmp != 1 && !mode.has_active_member() && mode != Mode::BalanceRr,
                 &format!("in mode {mode} groups come in by whichever member the switch picks, whatever guests say"),
+            ),
+            stored(
+                "xmit_hash_policy",
+                self.xmit_hash_policy != HashPolicy::Layer2
+                    && matches!(mode, Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast),
+                &format!("mode {mode} picks no member by a hash"),
+            ),
+            stored(
+                "primary_reselect",
+                self.primary_reselect != PrimaryReselect::Always && !mode.has_active_member(),
+                &format!("mode {mode} has no active member"),
+            ),
+            stored("num_grat_arp", self.num_grat_arp != 1 && announces_nothing, &announcements),
+            stored("peer_notif_delay", self.peer_notif_delay != 0 && announces_nothing, &announcements),
+            stored(
+                "all_slaves_active",
+                self.all_slaves_active && announces_nothing,
+                &format!("in mode {mode} every member that has carrier lets frames in anyway"),
             ),
             stored(
                 "lp_interval",
@@ -399,7 +423,11 @@ fn find(key: &str) -> Result<Found, OptionError> {
 /// The name that is nearest to a misspelt one, if it is near enough to be meant.
 fn suggest(misspelt: &str) -> Option<&'static str> {
     let elsewhere = ELSEWHERE.iter().map(|option| option.name);
-    let names = OPTIONS.iter().chain(VIEWS).map(|option| option.name).chain(elsewhere);
+    nearest(misspelt, OPTIONS.iter().chain(VIEWS).map(|option| option.name).chain(elsewhere))
+}
+
+/// The name that is nearest, if it is near enough to be meant.
+pub(crate) fn nearest(misspelt: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let distances = names.map(|name| (strsim::damerau_levenshtein(misspelt, name), name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + name.len() / 4).then_some(name)

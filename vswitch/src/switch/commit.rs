@@ -125,9 +125,23 @@ impl Switch {
             attached.release();
             now = self.breathe();
         }
+        self.tell_absent_primaries(&before);
         self.schedule_polling(now);
         self.events.push(EventKind::Config { commands });
         self.settle(now);
+    }
+
+    /// Logs bonds whose primary is no member, since the configuration says so.
+    fn tell_absent_primaries(&self, before: &Model) {
+        for (name, _, bond) in self.model.bridges.values().flat_map(model::Bridge::bonds) {
+            let Some(primary) = bond.absent_primary() else { continue };
+            if before.bond(name).and_then(|(_, bond)| bond.absent_primary()) != Some(primary) {
+                tracing::warn!(
+                    bond = name,
+                    "primary {primary} is not a member; it will be preferred once it joins"
+                );
+            }
+        }
     }
 
     /// Publishes, and returns when every worker has taken over.

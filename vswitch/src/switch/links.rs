@@ -70,6 +70,12 @@ impl Switch {
             changed |= self.refresh_peer(other);
         }
         let Some(role) = self.role(&link.name) else { return changed };
+        if !role.is_internal()
+            && link.master.is_some()
+            && before.as_ref().is_some_and(|before| before.master != link.master)
+        {
+            self.tell_other_master(&link);
+        }
         let port = role.port.clone();
         changed |= self.refresh_peer(link.ifindex);
         match self.device_number(&link.name) {
@@ -103,6 +109,20 @@ impl Switch {
         self.tell_link(&port, &link, true, before.as_ref());
         self.report_member(now, &port, &link.name);
         changed
+    }
+
+    /// Logs that somebody else has a device of ours.
+    pub(super) fn tell_other_master(&self, link: &Link) {
+        let Some(index) = link.master else { return };
+        let master = self.links.get(&index);
+        tracing::warn!(
+            device = link.name,
+            "it belongs to the kernel's {} {} too, which gets none of its frames; take it out there (ip link set {} \
+             nomaster), or here",
+            master.and_then(|master| master.kind.as_deref()).unwrap_or("device"),
+            master.map_or_else(|| index.to_string(), |master| master.name.clone()),
+            link.name
+        );
     }
 
     /// Notes a device's news for those who watch, if its state is another than before.

@@ -387,9 +387,11 @@ impl Switch {
             Weight::Unusual => tracing::warn!(bond = name, "{event}"),
         }
         if let BondEvent::MemberLink { member, to: LinkState::Up, .. } = &event
-            && let Some(problem) = self.bond(&name).and_then(|bond| bond.link_problem(member))
+            && let Some(bond) = self.bond(&name)
         {
-            tracing::warn!(bond = name, "{problem}");
+            for problem in [bond.link_problem(member), bond.address_problem(member)].into_iter().flatten() {
+                tracing::warn!(bond = name, "{problem}");
+            }
         }
         self.events.extend(EventKind::of_bond(&name, &event));
     }

@@ -124,6 +124,20 @@ fn golden() {
             "vnet0 belongs to the kernel's bridge virbr0; take it out first (ip link set vnet0 nomaster)",
         ),
         (
+            "add-bond br0 bond1 e3 eth7",
+            "eth7 belongs to the kernel's openvswitch ovs-system; take it out first (ovs-vsctl del-port eth7)",
+        ),
+        (
+            "add-port br0 virbr0",
+            "virbr0 is itself a switch (kind bridge), and only its host's frames can be had from it; add its ports here in \
+             its place, or join the two by a veth pair",
+        ),
+        (
+            "add-bond br0 bond1 e3 kbond",
+            "kbond is a bond of the kernel's and can't be a member of a bond; take its devices out of it and add them, or \
+             add it as a port (add-port)",
+        ),
+        (
             "add-br virbr0",
             "cannot create a bridge named virbr0 because the host has a network device of kind bridge of that name; \
              choose another name or remove the device (ip link del virbr0)",
