@@ -177,6 +177,7 @@ impl Switch {
             .map(|(number, bridge)| {
                 self.ports.remove(number);
                 self.announcer.cancel(PortId(number));
+                self.querier.ask(PortId(number), []);
                 (bridge, PortId(number))
             })
             .collect()

@@ -1,6 +1,6 @@
 //! Guests are asked for their group memberships when a bond says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bond_port::Bond;
@@ -40,14 +40,14 @@ impl Switch {
         let ports = self.ports.iter().filter(|(_, port)| port.bridge == bond.bridge);
         let untagged = ports.filter_map(|(n, port)| Some((PortId(n), port.vlan.classify(None)?)));
         let places: BTreeSet<_> = heard.chain(untagged).collect();
-        let query = |(port_id, vlan): (PortId, u16)| {
-            let port = self.ports.get(port_id.0)?;
+        let usable = self.devices.iter().filter(|(_, attached)| attached.usable);
+        let devices: BTreeMap<_, _> =
+            usable.filter_map(|(number, attached)| Some((attached.port?, DeviceId(number)))).collect();
+        let query = |(id_of_port, vlan): (PortId, u16)| {
+            let port = self.ports.get(id_of_port.0)?;
             let guests = port.bond.is_none() && !matches!(port.vlan, VlanPolicy::Dot1qTunnel { .. });
-            let device = self.device_number(&port.name).filter(|number| {
-                guests && self.devices.get(*number).is_some_and(|attached| attached.usable)
-            })?;
-            let tag = port.vlan.egress_tag(vlan, None);
-            (bond.vlan.contains(vlan)).then_some(Query { bond: id, device: DeviceId(device), tag, mac })
+            let device = *devices.get(&id_of_port).filter(|_| guests && bond.vlan.contains(vlan))?;
+            Some(Query { bond: id, device, tag: port.vlan.egress_tag(vlan, None), mac })
         };
         places.into_iter().filter_map(query).collect()
     }

@@ -79,7 +79,6 @@ impl Draft<'_> {
     fn join(&mut self, bond: &str, iface: &str) -> Result<(), Problem> {
         self.check_free("an interface", iface)?;
         self.check_device(iface)?;
-        self.check_no_bond(iface)?;
         if let Some(bond) = self.model.bond_mut(bond) {
             bond.members.push(iface.to_owned());
         }

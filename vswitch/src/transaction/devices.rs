@@ -59,17 +59,6 @@ impl Draft<'_> {
         }
     }
 
-    /// Refuses, as a bond's member, a device that is a bond of the kernel's.
-    pub(super) fn check_no_bond(&self, name: &str) -> Result<(), Problem> {
-        match self.runtime.device(name).and_then(|facts| facts.kind).as_deref() {
-            Some(kind @ ("bond" | "team")) => Err(format!(
-                "{name} is a {kind} of the kernel's and can't be a member of a bond; take its devices out of it and add \
-                 them, or add it as a port (add-port)"
-            )),
-            _ => Ok(()),
-        }
-    }
-
     /// Tells what is unusual about devices that have become members.
     pub(super) fn warn_of_members(&mut self, before: &Model) {
         let mut warnings = Vec::new();
@@ -78,6 +67,12 @@ impl Draft<'_> {
                 |member: &String| before.bond(name).is_some_and(|(_, old)| old.members.contains(member));
             for (n, member) in bond.members.iter().enumerate().filter(|(_, member)| !known(member)) {
                 let Some(facts) = self.runtime.device(member) else { continue };
+                if let Some(kind @ ("bond" | "team")) = facts.kind.as_deref() {
+                    warnings.push(format!(
+                        "bond {name}: {member} is a {kind} of the kernel's, which decides by itself which of its links is \
+                         used; its devices can be members in its place"
+                    ));
+                }
                 if facts.wireless {
                     warnings.push(format!(
                         "bond {name}: {member} is wireless, and access points take frames from its own address only; \

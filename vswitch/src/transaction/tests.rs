@@ -60,7 +60,8 @@ impl FakeRuntime {
         devices.insert("vnet0".into(), ethernet(Some("tun"), Some("virbr0")));
         devices.insert("ovs-system".into(), ethernet(Some("openvswitch"), None));
         devices.insert("eth7".into(), ethernet(None, Some("ovs-system")));
-        devices.insert("kbond".into(), ethernet(Some("bond"), None));
+        let kbond = DeviceFacts { mac: MacAddr([2, 0, 0, 0, 6, 1]), ..ethernet(Some("bond"), None) };
+        devices.insert("kbond".into(), kbond);
         devices.insert("wlan0".into(), DeviceFacts { wireless: true, ..ethernet(None, None) });
         Self {
             devices,

@@ -240,6 +240,8 @@ fn unusual_members_are_warned_of_once() {
     let mut switch = switch();
     let warnings = switch.call("add-bond-iface bond0 wlan0").unwrap().warnings;
     assert!(warnings.len() == 1 && warnings[0].contains("wlan0 is wireless"), "{warnings:?}");
+    let warnings = switch.call("add-bond-iface bond0 kbond").unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("kbond is a bond of the kernel's"), "{warnings:?}");
     let same = switch.runtime.devices["e3"].mac;
     switch.runtime.devices.get_mut("e4").unwrap().mac = same;
     let warnings = switch.call("add-bond br0 bond1 e3 e4").unwrap().warnings;
