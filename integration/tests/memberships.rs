@@ -9,7 +9,7 @@ use integration::capture::Capture;
 use integration::process::eventually;
 use integration::switch::{BOND, BRIDGE, Vswitch};
 use integration::sys::Frame;
-use integration::testing::switch_turn;
+use integration::testing::{fast_turn, switch_turn};
 use integration::topology::{Topology, Upstream};
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -27,9 +27,10 @@ struct Lab {
 
 impl Lab {
     /// Guest 1 is untagged, guest 2 in VLAN 20.
-    fn new(options: &str) -> Result<Self> {
+    fn new(options: &str, fast: bool) -> Result<Self> {
         let topology = Topology::new(2, 2, Upstream::Bare)?;
-        let switch = Vswitch::start(&topology.host)?;
+        let start = if fast { Vswitch::start_fast } else { Vswitch::start };
+        let switch = start(&topology.host)?;
         switch.vsctl(&format!(
             "add-br {BRIDGE} -- add-port {BRIDGE} g1 -- add-port {BRIDGE} g2 tag=20 \
              -- add-bond {BRIDGE} {BOND} u1 u2 {options}"
@@ -102,8 +103,8 @@ fn query(frame: &Frame) -> Option<&'static str> {
     }
 }
 
-fn all_report_again(options: &str) -> Result<()> {
-    let lab = Lab::new(options)?;
+fn all_report_again(options: &str, fast: bool) -> Result<()> {
+    let lab = Lab::new(options, fast)?;
     lab.fail_over()?;
     let mut missing = vec![("igmp", 1, None), ("mld", 1, None), ("igmp", 2, Some(20)), ("mld", 2, Some(20))];
     eventually("every guest has reported both groups by u2", DEADLINE, || {
@@ -120,19 +121,25 @@ fn all_report_again(options: &str) -> Result<()> {
 #[test]
 fn guests_report_their_groups_by_the_new_active_member() -> Result<()> {
     let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
-    all_report_again("mode=active-backup")
+    all_report_again("mode=active-backup", false)
+}
+
+#[test]
+fn with_the_fast_path_too() -> Result<()> {
+    let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
+    all_report_again("mode=active-backup", true)
 }
 
 #[test]
 fn in_balance_rr_when_the_first_member_is_lost() -> Result<()> {
     let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
-    all_report_again("mode=balance-rr")
+    all_report_again("mode=balance-rr", false)
 }
 
 #[test]
 fn so_often_as_resend_igmp_says() -> Result<()> {
     let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
-    let lab = Lab::new("mode=active-backup resend_igmp=3")?;
+    let lab = Lab::new("mode=active-backup resend_igmp=3", false)?;
     lab.fail_over()?;
     let heard = lab.guest.take_for(Duration::from_millis(1200))?;
     for protocol in ["igmp", "mld"] {
