@@ -132,14 +132,13 @@ impl Switch {
     }
 
     /// Logs bonds whose primary is no member, since the configuration says so.
-    fn tell_absent_primaries(&self, before: &Model) {
+    fn tell_absent_primaries(&mut self, before: &Model) {
         for (name, _, bond) in self.model.bridges.values().flat_map(model::Bridge::bonds) {
             let Some(primary) = bond.absent_primary() else { continue };
             if before.bond(name).and_then(|(_, bond)| bond.absent_primary()) != Some(primary) {
-                tracing::warn!(
-                    bond = name,
-                    "primary {primary} is not a member; it will be preferred once it joins"
-                );
+                let text = format!("primary {primary} is not a member; it will be preferred once it joins");
+                tracing::warn!(bond = name, "{text}");
+                self.events.push(EventKind::Warning { bond: Some(name.to_owned()), device: None, text });
             }
         }
     }

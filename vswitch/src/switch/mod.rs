@@ -389,8 +389,11 @@ impl Switch {
         if let BondEvent::MemberLink { member, to: LinkState::Up, .. } = &event
             && let Some(bond) = self.bond(&name)
         {
-            for problem in [bond.link_problem(member), bond.address_problem(member)].into_iter().flatten() {
-                tracing::warn!(bond = name, "{problem}");
+            let problems = [bond.link_problem(member), bond.address_problem(member)];
+            for text in problems.into_iter().flatten() {
+                tracing::warn!(bond = name, "{text}");
+                let (bond, device) = (Some(name.clone()), Some(member.clone()));
+                self.events.push(EventKind::Warning { bond, device, text });
             }
         }
         self.events.extend(EventKind::of_bond(&name, &event));
