@@ -15,7 +15,7 @@ use crate::event::ActiveCause;
 use crate::member::{Member, MemberId};
 use crate::monitor::LinkState;
 use crate::options::BondOptions;
-use crate::rebalance::{BUCKETS, MigrateError, Rebalancer};
+use crate::rebalance::{BUCKETS, MigrateError, Rebalancer, Stays};
 
 /// What has happened since the mode was last asked. When nothing of this kind has (a deadline, a link that goes down,
 /// a member that left), the view says it all.
@@ -110,6 +110,16 @@ pub trait Balancer: fmt::Debug + Send {
     /// A period of the rebalancer has ended, and each bucket has sent so many octets by now. After that the mode is asked
     /// for a new plan.
     fn rebalance(&mut self, _now: Duration, _counters: &[u64; BUCKETS]) {}
+
+    /// The same by hand, at any time; says how many buckets were moved, or why none. `None`: the mode moves no buckets.
+    /// Counters that are `None` are not known. After that the mode is asked for a new plan.
+    fn rebalance_now(
+        &mut self,
+        _now: Duration,
+        _counters: Option<&[u64; BUCKETS]>,
+    ) -> Option<Result<usize, Stays>> {
+        None
+    }
 
     /// Moves a bucket by hand; says whether it was elsewhere. `None`: the mode moves no buckets. After that the mode is
     /// asked for a new plan.

@@ -19,6 +19,7 @@ use crate::announcements::Announcements;
 use crate::balancer::{Balancer, Change, View};
 use crate::event::{ActiveCause, BondEvent};
 use crate::member::{Member, MemberId};
+use crate::memberships::Memberships;
 use crate::mode::Mode;
 use crate::monitor::{Delays, LinkState};
 use crate::options::{BondOptions, FailOverMac};
@@ -74,6 +75,7 @@ pub struct Bond {
     pub(crate) active: Active,
     balancer_deadline: Option<Duration>,
     announcements: Announcements,
+    memberships: Memberships,
     revision: u64,
     events: VecDeque<BondEvent>,
     /// Frames to be sent before what the mode has to say now.
@@ -98,6 +100,7 @@ impl Bond {
             active: Active { id: None, name: None, changed: None, changes: 0 },
             balancer_deadline: None,
             announcements: Announcements::default(),
+            memberships: Memberships::default(),
             revision: 0,
             events: VecDeque::new(),
             outbox: VecDeque::new(),
@@ -199,13 +202,15 @@ impl Bond {
             self.update(now, changes);
         }
         self.announce(now);
+        self.memberships.handle_timeout(now, self.options.resend_igmp);
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn next_deadline(&self) -> Option<Duration> {
         let delays = self.delays();
         let links = self.members.iter().filter_map(|member| member.monitor.deadline(delays));
-        links.chain(self.balancer_deadline).chain(self.announcements.deadline()).min()
+        let told = [self.balancer_deadline, self.announcements.deadline(), self.memberships.deadline()];
+        links.chain(told.into_iter().flatten()).min()
     }
 
     /// Other options, and another balancer if the mode is another. Members, link states and delays that are running
@@ -263,6 +268,12 @@ impl Bond {
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<BondEvent> {
         self.events.pop_front()
+    }
+
+    /// Whether guests behind the bridge's other ports are to be asked for their group memberships now. Then this was one
+    /// of the times that `resend_igmp` tells.
+    pub fn asks_memberships(&mut self) -> bool {
+        self.memberships.take()
     }
 
     /// Its name.
@@ -422,6 +433,7 @@ impl Bond {
             self.announce(now);
         }
         self.announce_moved(now);
+        self.memberships.follow(now, self.receives_groups(), self.options.resend_igmp);
         if self.carrier() != carrier {
             self.events.push_back(BondEvent::CarrierChanged(!carrier));
         }
@@ -437,6 +449,17 @@ impl Bond {
         self.announcements.stop();
         self.events.retain(|event| !matches!(event, BondEvent::Announce { buckets: None, .. }));
         self.events.push_back(BondEvent::ActiveChanged { old, new, cause });
+    }
+
+    /// The member by which what is sent to groups comes in, where only one is: the active member; in balance-rr the first,
+    /// by which all IGMP leaves.
+    fn receives_groups(&self) -> Option<MemberId> {
+        let first = match &self.plan {
+            TransmitPlan::RoundRobin { members, .. } => members.first().copied(),
+            _ => None,
+        };
+        let of_device = |device| self.members.iter().find(|member| member.device == Some(device));
+        self.active.id.or_else(|| first.and_then(of_device).map(Member::id))
     }
 
     fn announce(&mut self, now: Duration) {

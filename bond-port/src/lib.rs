@@ -32,6 +32,7 @@ pub mod event;
 pub mod explain;
 pub mod member;
 pub mod member_options;
+mod memberships;
 pub mod mode;
 pub mod monitor;
 pub mod options;

@@ -52,6 +52,20 @@ impl Mode {
         Self::CHOICE.known.iter().map(|(mode, ..)| *mode)
     }
 
+    /// The mode that a misspelt name may mean, or teamd's name of one.
+    pub(crate) fn suggest(misspelt: &str) -> Option<&'static str> {
+        const OF_TEAMD: [(&str, Mode); 4] = [
+            ("roundrobin", Mode::BalanceRr),
+            ("activebackup", Mode::ActiveBackup),
+            ("loadbalance", Mode::BalanceXor),
+            ("lacp", Mode::Ieee8023ad),
+        ];
+        let misspelt = misspelt.to_ascii_lowercase().replace('_', "-");
+        let of_teamd = OF_TEAMD.iter().find(|(name, _)| *name == misspelt).map(|(_, mode)| mode.name());
+        let names = Self::all().map(Self::name);
+        of_teamd.or_else(|| crate::options::nearest(&misspelt, names).filter(|_| misspelt.len() > 2))
+    }
+
     /// One member is the active one, which can be set by hand and for which `primary` is a preference.
     pub const fn has_active_member(self) -> bool {
         match self {

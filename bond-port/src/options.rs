@@ -74,8 +74,8 @@ pub struct BondOptions {
     pub fail_over_mac: FailOverMac,
     /// Which hash picks the member in balance-xor. Default: layer2. (`offload` is not an option of Linux.)
     pub xmit_hash_policy: HashPolicy,
-    /// How often IGMP joins are repeated after a change of the active member, 0..=255; default 1. Stored: the switch has
-    /// no memberships of its own to repeat.
+    /// How often guests are asked for their IGMP and MLD memberships after a change of the active member (in balance-rr of
+    /// the first that sends), 0..=255; default 1. (Linux repeats the host's own.)
     pub resend_igmp: u8,
     /// Seconds between learning packets, at least 1; default 1. Stored: as in Linux it has an effect in balance-tlb and
     /// balance-alb only.
@@ -99,7 +99,8 @@ pub struct BondOptions {
     /// Milliseconds between two of these announcements, 0..=300000; 0, the default, stands for `miimon`, or 100 ms if
     /// that is 0 too.
     pub peer_notif_delay: u32,
-    /// Frames that arrive on inactive members are let in. Default: off.
+    /// Frames that arrive on members which are up and inactive, or not in use by LACP, are let in, but for those of our
+    /// own guests that the switch sends back. Default: off.
     pub all_slaves_active: bool,
 }
 
@@ -152,6 +153,7 @@ impl BondOptions {
                 option: option.name,
                 value: value.to_owned(),
                 allowed: (option.allowed)(),
+                suggestion: if option.name == "mode" { Mode::suggest(value) } else { None },
             },
             Refusal::Later(value) => {
                 OptionError::ValueLater { option: option.name, value, allowed: (option.allowed)() }
@@ -254,6 +256,10 @@ impl BondOptions {
         };
         let own_macs = "members keep their own addresses and guests' frames their guests', so none need be swapped; \
                         it is as none";
+        // All members are in use, so that none takes over.
+        let announces_nothing = matches!(mode, Mode::BalanceRr | Mode::BalanceXor | Mode::Broadcast);
+        let announcements =
+            format!("in mode {mode} no member takes over from another, so nothing is announced");
         let ignored = |option| format!("mode {mode} ignores it; it belongs to {option}");
         [
             stored(
@@ -274,8 +280,26 @@ impl BondOptions {
             ),
             stored(
                 "resend_igmp",
-                self.resend_igmp != 1,
-                "the switch has no IGMP memberships to repeat; guests answer the querier",
+                self.resend_igmp != 1 && !mode.has_active_member() && mode != Mode::BalanceRr,
+                &format!("in mode {mode} groups come in by whichever member the switch picks, whatever guests say"),
+            ),
+            stored(
+                "xmit_hash_policy",
+                self.xmit_hash_policy != HashPolicy::Layer2
+                    && matches!(mode, Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast),
+                &format!("mode {mode} picks no member by a hash"),
+            ),
+            stored(
+                "primary_reselect",
+                self.primary_reselect != PrimaryReselect::Always && !mode.has_active_member(),
+                &format!("mode {mode} has no active member"),
+            ),
+            stored("num_grat_arp", self.num_grat_arp != 1 && announces_nothing, &announcements),
+            stored("peer_notif_delay", self.peer_notif_delay != 0 && announces_nothing, &announcements),
+            stored(
+                "all_slaves_active",
+                self.all_slaves_active && announces_nothing,
+                &format!("in mode {mode} every member that has carrier lets frames in anyway"),
             ),
             stored(
                 "lp_interval",
@@ -421,7 +445,11 @@ fn find(key: &str) -> Result<Found, OptionError> {
 /// The name that is nearest to a misspelt one, if it is near enough to be meant.
 fn suggest(misspelt: &str) -> Option<&'static str> {
     let elsewhere = ELSEWHERE.iter().map(|option| option.name);
-    let names = OPTIONS.iter().chain(VIEWS).map(|option| option.name).chain(elsewhere);
+    nearest(misspelt, OPTIONS.iter().chain(VIEWS).map(|option| option.name).chain(elsewhere))
+}
+
+/// The name that is nearest, if it is near enough to be meant.
+pub(crate) fn nearest(misspelt: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let distances = names.map(|name| (strsim::damerau_levenshtein(misspelt, name), name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + name.len() / 4).then_some(name)

@@ -19,6 +19,7 @@
 //! - [`pipeline`]: the decision about one frame
 //! - [`drop_reason`]: every reason for which a frame is dropped
 //! - [`announce`]: frames that tell the network where a MAC is
+//! - [`membership`]: frames that ask hosts for their group memberships
 #![forbid(unsafe_code)]
 
 pub mod announce;
@@ -29,6 +30,7 @@ pub mod fdb;
 pub mod flow_hash;
 pub mod ids;
 pub mod mac;
+pub mod membership;
 pub mod parse;
 pub mod pipeline;
 pub mod storm;

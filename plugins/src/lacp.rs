@@ -9,7 +9,7 @@
 use ::lacp::{Duplex, Gates, Lacp, Link, PortId, PortOptions};
 use core::time::Duration;
 
-use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
+use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer, Stays};
 use bond_port::{ActiveCause, Balancer, Compiled, Member, MemberId, View};
 use forwarding::drop_reason::DropReason;
 use forwarding::tables::{Admission, TransmitPlan};
@@ -57,6 +57,7 @@ impl Balancer for Ad {
             // The partner of an aggregate sends nothing back that came by it.
             true if negotiated => Admission::All,
             true => Admission::AllButReflected,
+            false if view.options.all_slaves_active && member.is_up() => Admission::AllButReflected,
             false => Admission::Nothing,
         };
         let admissions = view.members.iter().map(admission).collect();
@@ -84,6 +85,14 @@ impl Balancer for Ad {
 
     fn rebalance(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
         self.table.rebalance(now, counters);
+    }
+
+    fn rebalance_now(
+        &mut self,
+        now: Duration,
+        counters: Option<&[u64; BUCKETS]>,
+    ) -> Option<Result<usize, Stays>> {
+        self.table.rebalance_now(now, counters)
     }
 
     fn migrate(&mut self, now: Duration, bucket: usize, to: MemberId) -> Option<Result<bool, MigrateError>> {

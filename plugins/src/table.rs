@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bond_port::buckets::{self, Weighted};
-use bond_port::rebalance::{BUCKETS, MigrateError, Policy, Rebalancer};
+use bond_port::rebalance::{BUCKETS, MigrateError, Policy, Rebalancer, Stays};
 use bond_port::{BondOptions, Member, MemberId, View};
 use forwarding::bucket_loads::BucketLoads;
 use forwarding::flow_hash::HashPolicy;
@@ -93,6 +93,20 @@ impl Table {
         let Some(Balance { rebalancer, .. }) = &mut self.balance else { return };
         let plan = rebalancer.handle_timeout(now, counters, &self.held, &self.members);
         self.held = plan.table;
+    }
+
+    /// The same by hand: how many buckets were moved, or why none. `None`: none are moved at all.
+    pub(crate) fn rebalance_now(
+        &mut self,
+        now: Duration,
+        counters: Option<&[u64; BUCKETS]>,
+    ) -> Option<Result<usize, Stays>> {
+        let Balance { rebalancer, .. } = self.balance.as_mut()?;
+        let plan = rebalancer.rebalance_now(now, counters, &self.held, &self.members);
+        Some(plan.map(|plan| {
+            self.held = plan.table;
+            plan.moves.len()
+        }))
     }
 
     /// Moves a bucket by hand. The next plan has the table after it.

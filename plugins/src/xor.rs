@@ -6,7 +6,7 @@
 
 use core::time::Duration;
 
-use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
+use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer, Stays};
 use bond_port::{Balancer, Compiled, MemberId, View};
 use forwarding::tables::TransmitPlan;
 
@@ -35,6 +35,14 @@ impl Balancer for Xor {
 
     fn rebalance(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
         self.table.rebalance(now, counters);
+    }
+
+    fn rebalance_now(
+        &mut self,
+        now: Duration,
+        counters: Option<&[u64; BUCKETS]>,
+    ) -> Option<Result<usize, Stays>> {
+        self.table.rebalance_now(now, counters)
     }
 
     fn migrate(&mut self, now: Duration, bucket: usize, to: MemberId) -> Option<Result<bool, MigrateError>> {

@@ -135,6 +135,15 @@ pub enum EventKind {
         /// In words.
         text: String,
     },
+    /// Something is not as it should be; the log has it as a warning.
+    Warning {
+        /// The bond that it is about, if about one.
+        bond: Option<String>,
+        /// The device, if about one.
+        device: Option<String>,
+        /// What is wrong, and what to do.
+        text: String,
+    },
     /// Addresses behind the bridge's other ports are being announced through a bond.
     Announce {
         /// The bond.

@@ -7,7 +7,7 @@ use forwarding::tables::TransmitPlan;
 use super::{Bond, BondError};
 use crate::event::BondEvent;
 use crate::member::MemberId;
-use crate::rebalance::{BUCKETS, Cause, MigrateError, Moved, Rebalancer};
+use crate::rebalance::{BUCKETS, Cause, MigrateError, Moved, Rebalancer, Stays};
 use crate::status::{BucketLoad, BucketMove, Rebalancing};
 
 impl Bond {
@@ -27,6 +27,27 @@ impl Bond {
         self.balancer.rebalance(now, counters);
         self.update(now, Vec::new());
         self.tell_moves(before);
+    }
+
+    /// Moves buckets by load now, without waiting for the end of the period; says which, or why none. `counters` as in
+    /// [`Self::handle_loads`]; `None`: not known.
+    ///
+    /// # Errors
+    /// The mode moves no buckets.
+    pub fn rebalance_now(
+        &mut self,
+        now: Duration,
+        counters: Option<&[u64; BUCKETS]>,
+    ) -> Result<Result<Vec<BucketMove>, Stays>, BondError> {
+        let before = self.rebalancer().map_or(0, Rebalancer::moved);
+        let moved = self.balancer.rebalance_now(now, counters);
+        let moved = moved.ok_or_else(|| BondError::NoRebalancing { bond: self.name.clone() })?;
+        self.update(now, Vec::new());
+        self.tell_moves(before);
+        Ok(moved.map(|count| {
+            let mut last = self.rebalancing(now).map(|told| told.last).unwrap_or_default();
+            last.split_off(last.len().saturating_sub(count))
+        }))
     }
 
     /// Moves a bucket to another member by hand (OVS's `bond/migrate`). `Ok(false)`: it was there already.

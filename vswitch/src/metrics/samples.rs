@@ -61,6 +61,8 @@ metrics! {
         "1 if a bond can send, otherwise 0.";
     BOND_ACTIVE_CHANGES = Counter "vswitch_bond_active_changes_total" ["bridge", "bond"]
         "How often the active member of a bond changed.";
+    BOND_BUCKETS_MOVED = Counter "vswitch_bond_buckets_moved_total" ["bridge", "bond"]
+        "Buckets of a bond that were moved to another member, by load and by hand.";
     MEMBER_ENABLED = Gauge "vswitch_bond_member_enabled" ["bridge", "bond", "member"]
         "1 if a member's link is up or not yet given up, and LACP, if spoken, lets it send; otherwise 0.";
     MEMBER_ACTIVE = Gauge "vswitch_bond_member_active" ["bridge", "bond", "member"]
@@ -202,6 +204,9 @@ pub fn bond(into: &mut Vec<Sample>, status: &BondStatus) {
     let one_if = |yes: bool| f64::from(u8::from(yes));
     level(into, &BOND_CARRIER, [&bridge, &bond, &status.mode.as_str().into()], one_if(status.carrier));
     count(into, &BOND_ACTIVE_CHANGES, [&bridge, &bond], status.active_changes);
+    if let Some(rebalancing) = &status.rebalancing {
+        count(into, &BOND_BUCKETS_MOVED, [&bridge, &bond], rebalancing.moved);
+    }
     for member in &status.members {
         let name: Arc<str> = member.name.as_str().into();
         let labels = [&bridge, &bond, &name];

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bond_port::Bond;
+use bond_port::status::BucketMove;
 use forwarding::bucket_loads::{BUCKETS, BucketLoads};
 use forwarding::tables::{Tables, TransmitPlan};
 
@@ -95,6 +96,27 @@ impl Switch {
         self.settle(now);
         self.wait_applied();
         Ok(())
+    }
+
+    /// Moves buckets of a bond by load now; says which, or why none. When it returns, every worker sends accordingly.
+    ///
+    /// # Errors
+    /// Why it can't be.
+    pub fn rebalance_now(&mut self, now: Duration, bond: &str) -> Result<String, String> {
+        let counters = self.bucket_loads(bond);
+        let found = self.bond_mut(bond).ok_or_else(|| format!("no bond named {bond}"))?;
+        let moved = found.rebalance_now(now, counters.as_ref()).map_err(|error| error.to_string())?;
+        self.settle(now);
+        self.wait_applied();
+        Ok(match moved {
+            Ok(moves) => {
+                let line = |BucketMove { bucket, from, to, load, .. }: &BucketMove| {
+                    format!("moved hash {bucket} ({} kB/s) from {from} to {to}", load.div_ceil(1000))
+                };
+                moves.iter().map(line).collect::<Vec<_>>().join("\n")
+            }
+            Err(why) => format!("no change: {why}"),
+        })
     }
 
     /// Lets bonds move buckets by load whose period has ended. Where the load isn't known nothing is moved.

@@ -125,9 +125,22 @@ impl Switch {
             attached.release();
             now = self.breathe();
         }
+        self.tell_absent_primaries(&before);
         self.schedule_polling(now);
         self.events.push(EventKind::Config { commands });
         self.settle(now);
+    }
+
+    /// Logs bonds whose primary is no member, since the configuration says so.
+    fn tell_absent_primaries(&mut self, before: &Model) {
+        for (name, _, bond) in self.model.bridges.values().flat_map(model::Bridge::bonds) {
+            let Some(primary) = bond.absent_primary() else { continue };
+            if before.bond(name).and_then(|(_, bond)| bond.absent_primary()) != Some(primary) {
+                let text = format!("primary {primary} is not a member; it will be preferred once it joins");
+                tracing::warn!(bond = name, "{text}");
+                self.events.push(EventKind::Warning { bond: Some(name.to_owned()), device: None, text });
+            }
+        }
     }
 
     /// Publishes, and returns when every worker has taken over.
@@ -163,6 +176,7 @@ impl Switch {
             .map(|(number, bridge)| {
                 self.ports.remove(number);
                 self.announcer.cancel(PortId(number));
+                self.querier.ask(PortId(number), []);
                 (bridge, PortId(number))
             })
             .collect()

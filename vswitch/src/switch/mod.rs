@@ -12,6 +12,7 @@ pub mod fast;
 mod fast_status;
 mod lacp_status;
 mod links;
+mod memberships;
 mod protocol;
 mod restart;
 mod roles;
@@ -49,6 +50,7 @@ use crate::model::{Model, Statics};
 use crate::neighbours::Neighbours;
 use crate::netlink::link::Link;
 use crate::punt::Notice;
+use crate::querier::Querier;
 
 /// How long a command waits for the workers to take over new tables.
 const APPLY_LIMIT: Duration = Duration::from_secs(2);
@@ -72,6 +74,7 @@ pub struct Switch {
     ports: Slab<Port>,
     devices: Slab<Attached>,
     announcer: Announcer,
+    querier: Querier,
     /// Secret for FDB hashes.
     seed: u64,
     /// Whether frames are counted by VLAN.
@@ -168,6 +171,7 @@ impl Switch {
             breath: Breath::new(epoch),
             handed_over: false,
             announcer: Announcer::default(),
+            querier: Querier::default(),
             seed,
             count_vlans,
             next_sweep: SWEEP_PERIOD,
@@ -239,6 +243,7 @@ impl Switch {
         let others = [
             self.next_poll,
             self.announcer.next_deadline(),
+            self.querier.next_deadline(),
             self.protocols.next_deadline(),
             self.restart.next_deadline(),
         ];
@@ -259,6 +264,7 @@ impl Switch {
         self.rebalance(now);
         self.settle(now);
         self.send_announcements(now);
+        self.send_queries(now);
         if now >= self.next_sweep {
             self.sweep(now);
         }
@@ -282,6 +288,7 @@ impl Switch {
             self.restart.changed();
             self.act_on(port, event, now);
         }
+        self.ask_memberships(now);
         self.apply_carriers();
     }
 
@@ -382,9 +389,14 @@ impl Switch {
             Weight::Unusual => tracing::warn!(bond = name, "{event}"),
         }
         if let BondEvent::MemberLink { member, to: LinkState::Up, .. } = &event
-            && let Some(problem) = self.bond(&name).and_then(|bond| bond.link_problem(member))
+            && let Some(bond) = self.bond(&name)
         {
-            tracing::warn!(bond = name, "{problem}");
+            let problems = [bond.link_problem(member), bond.address_problem(member)];
+            for text in problems.into_iter().flatten() {
+                tracing::warn!(bond = name, "{text}");
+                let (bond, device) = (Some(name.clone()), Some(member.clone()));
+                self.events.push(EventKind::Warning { bond, device, text });
+            }
         }
         self.events.extend(EventKind::of_bond(&name, &event));
     }
