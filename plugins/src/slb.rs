@@ -15,7 +15,7 @@
 use core::time::Duration;
 
 use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
-use bond_port::{Balancer, Compiled, Member, MemberId, View};
+use bond_port::{Balancer, Change, Compiled, Member, MemberId, View};
 use forwarding::bucket_set::BucketSet;
 use forwarding::drop_reason::DropReason;
 use forwarding::flow_hash::HashPolicy;
@@ -103,14 +103,18 @@ impl Slb {
         let of = |table: &[MemberId], id: MemberId| -> BucketSet {
             changed.iter().copied().filter(|bucket| table.get(*bucket) == Some(&id)).collect()
         };
+        let other_mode = view
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::Options(before) if before.mode != view.options.mode));
         for member in view.members {
             let id = member.id();
             let got = of(held, id);
             if !got.is_empty() {
                 self.moved.push((id, got));
             }
-            // By whom frames came until now isn't known at first (the bond had another mode): by any.
-            let lost = if self.told.is_empty() && !got.is_empty() {
+            // In the mode before they came by any.
+            let lost = if other_mode && self.told.is_empty() && !got.is_empty() {
                 BucketSet::ALL.without(got)
             } else {
                 of(&self.told, id)

@@ -172,7 +172,7 @@ proptest! {
                     prop_assert!(by_member.len() <= 1);
                     let Some(member) = by_member.first() else { continue };
                     upstream.known.insert(station(guest), *member);
-                    if upstream.known.get(&station(dst)).is_none() {
+                    if !upstream.known.contains_key(&station(dst)) {
                         for other in MEMBERS.into_iter().filter(|other| other != member) {
                             prop_assert!(switch.path(other, station(dst), station(guest)).is_err(), "a reflection");
                         }
