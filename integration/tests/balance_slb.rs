@@ -338,6 +338,24 @@ fn a_bucket_moved_by_hand_is_announced_once_and_stays_after_a_restart() -> Resul
     })
 }
 
+#[test]
+fn the_mode_is_changed_under_traffic_and_nothing_is_lost() -> Result<()> {
+    by_both(|fastpath| {
+        let lab = Lab::new(fastpath, "")?;
+        let probe = lab.probe()?;
+        for _ in 0..3 {
+            lab.switch.vsctl(&format!("set port {BOND} bond_mode=active-backup"))?;
+            std::thread::sleep(GRACE);
+            lab.switch.vsctl(&format!("set port {BOND} bond_mode=balance-slb"))?;
+            std::thread::sleep(GRACE);
+            ensure!(lab.behind("p1")?.len() == 2, "{:?}", lab.behind("p1")?);
+        }
+        let report = probe.finish()?;
+        ensure!((report.lost(), report.duplicates()) == (0, 0), "{report:?}");
+        Ok(())
+    })
+}
+
 /// Of four guests the two that send much share a member at first.
 #[test]
 fn a_busy_members_guest_moves_by_load_and_loses_nothing() -> Result<()> {

@@ -9,19 +9,19 @@
 //!
 //! (Open vSwitch lets in unicast frames by every member, so guests get a copy by each as long as the switch floods.)
 //!
-//! When a bucket moves, the addresses in it are announced by its new member, and for [`GRACE`] the old one lets in frames for
-//! those that are known.
+//! When a bucket moves, the addresses in it are announced by its new member, and for [`GRACE`] the old one lets in frames
+//! for those that are known.
 
 use core::time::Duration;
 
 use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
-use bond_port::{Balancer, Change, Compiled, Member, MemberId, View};
+use bond_port::{Balancer, Compiled, Member, MemberId, View};
 use forwarding::bucket_set::BucketSet;
 use forwarding::drop_reason::DropReason;
 use forwarding::flow_hash::HashPolicy;
 use forwarding::tables::{Admission, TransmitPlan};
 
-use crate::active::{Choice, GRACE, has_link};
+use crate::active::{Choice, GRACE, has_link, mode_changed};
 use crate::table::Table;
 
 /// The plugin.
@@ -103,10 +103,7 @@ impl Slb {
         let of = |table: &[MemberId], id: MemberId| -> BucketSet {
             changed.iter().copied().filter(|bucket| table.get(*bucket) == Some(&id)).collect()
         };
-        let other_mode = view
-            .changes
-            .iter()
-            .any(|change| matches!(change, Change::Options(before) if before.mode != view.options.mode));
+        let other_mode = mode_changed(view);
         for member in view.members {
             let id = member.id();
             let got = of(held, id);

@@ -49,12 +49,13 @@ impl Draft<'_> {
     }
 }
 
-/// Whether this stands in a column when nothing was set; of a bond nothing but its mode.
+/// Whether this stands in a column when nothing was set. The default of one option depends on the bond's mode.
 fn is_default(column: Column, value: &Datum, mode: Mode) -> bool {
     match column {
         Column::MacTableSize => *value == Datum::Integer(Bridge::DEFAULT_TABLE_SIZE.into()),
         Column::MacAgingTime => *value == Datum::Integer(Bridge::DEFAULT_AGING_TIME.into()),
         Column::Option(option) => {
+            let mode = if option == "rebalance_interval" { mode } else { Mode::default() };
             let unset = BondOptions { mode, ..BondOptions::default() };
             *value == option_datum(unset.get(option).ok())
         }

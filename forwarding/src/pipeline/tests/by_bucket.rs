@@ -185,7 +185,8 @@ proptest! {
                         Some(member) if dst != 9 => vec![*member],
                         _ => MEMBERS.to_vec(),
                     };
-                    let copies = comes_by.into_iter().filter_map(|member| switch.path(member, station(dst), station(remote)).ok());
+                    let mut path = |member| switch.path(member, station(dst), station(remote)).ok();
+                    let copies = comes_by.into_iter().filter_map(&mut path);
                     let mut copies: Vec<u16> = copies.flatten().collect();
                     copies.sort_unstable();
                     let expected = match known_to_us {
