@@ -2,7 +2,7 @@
 //!
 //! Without buckets it is Linux's array of usable slaves, in the order in which they joined, so that the same hash picks
 //! the same member as there. With `hash_buckets` it is a resilient table ([`bond_port::buckets::share`]); with
-//! `rebalance_interval`, and in balance-slb, one in which buckets move by load or by hand besides
+//! `rebalance_interval`, and in balance-slb and balance-tlb, one in which buckets move by load or by hand besides
 //! ([`bond_port::rebalance`]).
 
 use core::time::Duration;
@@ -13,6 +13,7 @@ use bond_port::rebalance::{BUCKETS, MigrateError, Policy, Rebalancer, Stays};
 use bond_port::{BondOptions, Member, MemberId, View};
 use forwarding::bucket_loads::BucketLoads;
 use forwarding::flow_hash::HashPolicy;
+use forwarding::ids::DeviceId;
 use forwarding::tables::TransmitPlan;
 
 /// A table, as it is from one plan to the next.
@@ -40,6 +41,17 @@ impl Table {
 
     /// The same by this hash.
     pub(crate) fn plan_by(&mut self, hash: HashPolicy, view: &View<'_>, usable: &[&Member]) -> TransmitPlan {
+        let (hash, table, loads) = self.parts(hash, view, usable);
+        TransmitPlan::Buckets { hash, table, loads }
+    }
+
+    /// What such a plan consists of: the hash, bucket to device, counters.
+    pub(crate) fn parts(
+        &mut self,
+        hash: HashPolicy,
+        view: &View<'_>,
+        usable: &[&Member],
+    ) -> (HashPolicy, Arc<[DeviceId]>, Option<Arc<BucketLoads>>) {
         let options = view.options;
         self.configure(options);
         let count = options.buckets();
@@ -63,7 +75,7 @@ impl Table {
         };
         let by_load = self.balance.as_ref().filter(|balance| !balance.rebalancer.interval().is_zero());
         let loads = by_load.map(|balance| Arc::clone(&balance.loads));
-        TransmitPlan::Buckets { hash, table, loads }
+        (hash, table, loads)
     }
 
     /// Nobody sends. Who has sent by which bucket is forgotten.
@@ -137,3 +149,47 @@ impl Table {
         }
     }
 }
+
+/// What a mode answers a bond of its [`Table`]: the methods of [`bond_port::Balancer`] that are about buckets.
+macro_rules! answers_by_table {
+    ($($table:ident).+) => {
+        fn rebalancer(&self) -> Option<&bond_port::rebalance::Rebalancer<bond_port::MemberId>> {
+            self.$($table).+.rebalancer()
+        }
+
+        fn rebalance(
+            &mut self,
+            now: core::time::Duration,
+            counters: &[u64; bond_port::rebalance::BUCKETS],
+        ) {
+            self.$($table).+.rebalance(now, counters);
+        }
+
+        fn rebalance_now(
+            &mut self,
+            now: core::time::Duration,
+            counters: Option<&[u64; bond_port::rebalance::BUCKETS]>,
+        ) -> Option<Result<usize, bond_port::rebalance::Stays>> {
+            self.$($table).+.rebalance_now(now, counters)
+        }
+
+        fn migrate(
+            &mut self,
+            now: core::time::Duration,
+            bucket: usize,
+            to: bond_port::MemberId,
+        ) -> Option<Result<bool, bond_port::rebalance::MigrateError>> {
+            self.$($table).+.migrate(now, bucket, to)
+        }
+
+        fn buckets(&self) -> &[bond_port::MemberId] {
+            self.$($table).+.held()
+        }
+
+        fn restore_buckets(&mut self, held: Vec<bond_port::MemberId>) {
+            self.$($table).+.restore(held);
+        }
+    };
+}
+
+pub(crate) use answers_by_table;

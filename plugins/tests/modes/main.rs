@@ -19,4 +19,5 @@ mod round_robin;
 mod selftests;
 mod sizes;
 mod slb;
+mod tlb;
 mod xor;

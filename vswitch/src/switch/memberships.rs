@@ -56,12 +56,7 @@ impl Switch {
         for Query { device, tag, mac, .. } in self.querier.poll_batch(now) {
             let Some(attached) = self.devices.get(device.0) else { continue };
             let (igmp, mld) = (igmp_query(mac), mld_query(mac));
-            let frames = [&igmp[..], &mld].map(|bytes| TxFrame {
-                bytes,
-                tag,
-                inner: None,
-                header: Default::default(),
-            });
+            let frames = [&igmp[..], &mld].map(|bytes| TxFrame { tag, ..TxFrame::plain(bytes) });
             attached.slot.send(frames, &mut self.scratch);
         }
     }
