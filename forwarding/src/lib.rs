@@ -13,6 +13,7 @@
 //! - [`flow_hash`]: transmit hashes
 //! - [`turn`]: round robin
 //! - [`bucket_loads`]: what left by each bucket of a bond
+//! - [`receive`]: receive balancing of a bond for guests
 //! - [`storm`]: storm control of a port
 //! - [`vlan_counters`]: what came in by VLAN
 //! - [`tables`]: what the control thread compiles and executors read
@@ -30,6 +31,7 @@ pub mod ids;
 pub mod mac;
 pub mod parse;
 pub mod pipeline;
+pub mod receive;
 pub mod storm;
 pub mod tables;
 pub mod turn;

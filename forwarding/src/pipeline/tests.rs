@@ -99,7 +99,7 @@ impl Switch {
 
 fn port_entry(bridge: u16, vlan: VlanPolicy, transmit: TransmitPlan) -> PortEntry {
     let learning = Learning::default();
-    PortEntry { bridge: BridgeId(bridge), vlan, transmit, snoop: false, learning, storm: None }
+    PortEntry { bridge: BridgeId(bridge), vlan, transmit, snoop: false, learning, storm: None, receive: None }
 }
 
 fn host(n: u8) -> MacAddr {

@@ -130,6 +130,7 @@ mod tests {
             snoop: false,
             learning: Learning::default(),
             storm: None,
+            receive: None,
         };
         let counted = |loads: &&Arc<BucketLoads>| TransmitPlan::Buckets {
             hash: HashPolicy::Layer2,

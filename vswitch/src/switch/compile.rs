@@ -78,6 +78,7 @@ impl Switch {
             snoop: port.bond.is_none(),
             learning: port.learning,
             storm: port.storm.clone(),
+            receive: None,
         }
     }
 

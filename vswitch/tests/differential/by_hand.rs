@@ -40,6 +40,7 @@ fn publish(rig: &mut Rig, guest: VlanPolicy, members: u16, transmit: TransmitPla
             snoop: false,
             learning: Learning::default(),
             storm: None,
+            receive: None,
         })
     };
     let device = |n| DeviceEntry {

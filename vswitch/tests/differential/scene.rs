@@ -133,6 +133,7 @@ impl Scene {
                 locked: random.chance(15),
             },
             storm: random.chance(15).then(|| Arc::new(Storm::new(storm))),
+            receive: None,
         }));
         self.facts.ports.push(Some(PortFacts { name: format!("p{}", id.0), is_bond, loads: None }));
     }

@@ -13,7 +13,7 @@ use super::*;
 
 fn port(vlan: VlanPolicy, transmit: TransmitPlan) -> PortEntry {
     let (bridge, learning) = (BridgeId(0), Learning::default());
-    PortEntry { bridge, vlan, transmit, snoop: false, learning, storm: None }
+    PortEntry { bridge, vlan, transmit, snoop: false, learning, storm: None, receive: None }
 }
 
 /// Ports of a bridge, without devices.
