@@ -14,6 +14,7 @@
 //! - [`turn`]: round robin
 //! - [`bucket_loads`]: what left by each bucket of a bond
 //! - [`receive`]: receive balancing of a bond for guests
+//! - [`rewrite`]: link-layer addresses within ARP and neighbour discovery
 //! - [`storm`]: storm control of a port
 //! - [`vlan_counters`]: what came in by VLAN
 //! - [`tables`]: what the control thread compiles and executors read
@@ -32,6 +33,7 @@ pub mod mac;
 pub mod parse;
 pub mod pipeline;
 pub mod receive;
+pub mod rewrite;
 pub mod storm;
 pub mod tables;
 pub mod turn;
