@@ -35,6 +35,7 @@ pub mod netlink;
 pub mod privileges;
 pub mod punt;
 pub mod random;
+pub mod receive;
 pub mod restart;
 pub mod rpc;
 pub mod saver;
