@@ -54,6 +54,18 @@ impl Bond {
                     members.len()
                 )
             }
+            TransmitPlan::Balanced { hash, table, .. } => {
+                let way = self.way(*hash, table.len());
+                let sending = members.iter().filter(sends).count();
+                format!(
+                    "{name} ({mode}) has carrier: IP to single stations leaves by {sending} of {} members, picked by {way}; \
+                     everything else leaves, and all comes in, by {}, active for {}{}",
+                    members.len(),
+                    status.active.as_deref().unwrap_or("none"),
+                    span(status.active_age.unwrap_or_default()),
+                    cause(status),
+                )
+            }
             TransmitPlan::RoundRobin { members: senders, per_member, .. } => {
                 let way = match per_member {
                     0 => "picked by lot for each frame".to_owned(),

@@ -42,7 +42,8 @@ pub struct Ingress<'a> {
     pub header: VirtioNetHeader,
 }
 
-/// One copy of a frame that leaves: the received bytes as they are, with the tags put in behind the addresses.
+/// One copy of a frame that leaves: the received bytes, with other addresses if there are any here, and with the tags put in
+/// behind the addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Output {
     /// Where it leaves.
@@ -51,6 +52,10 @@ pub struct Output {
     pub tag: Option<VlanTag>,
     /// A customer's tag that came beside the bytes and goes back into them behind `tag`. Never without `tag`.
     pub inner: Option<VlanTag>,
+    /// Replaces the Ethernet source.
+    pub source: Option<MacAddr>,
+    /// Replaces the Ethernet destination.
+    pub destination: Option<MacAddr>,
 }
 
 /// A frame that the control thread wants to see, besides what becomes of it here.

@@ -179,6 +179,7 @@ impl World {
             TransmitPlan::Drop(_) => Vec::new(),
             TransmitPlan::One(device) => vec![*device],
             TransmitPlan::Buckets { table: members, .. }
+            | TransmitPlan::Balanced { table: members, .. }
             | TransmitPlan::RoundRobin { members, .. }
             | TransmitPlan::All { members } => members.to_vec(),
         };

@@ -141,6 +141,7 @@ impl Rig {
             TransmitPlan::Drop(_) => &[][..],
             TransmitPlan::One(device) => core::slice::from_ref(device),
             TransmitPlan::Buckets { table: members, .. }
+            | TransmitPlan::Balanced { table: members, .. }
             | TransmitPlan::RoundRobin { members, .. }
             | TransmitPlan::All { members } => members,
         };

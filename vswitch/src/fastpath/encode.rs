@@ -226,6 +226,8 @@ fn encode_plan(transmit: &TransmitPlan, flat: &mut Port, tables: &mut Vec<Bucket
             (flat.plan, flat.hash) = (plan::BUCKETS, layout::hash(*hash));
             table
         }
+        // The program doesn't know it yet.
+        TransmitPlan::Balanced { .. } => return false,
         TransmitPlan::RoundRobin { members, per_member, .. } => {
             (flat.plan, flat.per_member) = (plan::ROUND_ROBIN, *per_member);
             members

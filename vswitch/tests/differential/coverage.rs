@@ -50,6 +50,7 @@ impl Coverage {
                 self.saw(&["hash", hash.name(), table]);
                 "buckets"
             }
+            TransmitPlan::Balanced { .. } => "balanced",
             TransmitPlan::RoundRobin { .. } => "round robin",
             TransmitPlan::All { .. } => "all",
         };

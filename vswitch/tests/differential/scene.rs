@@ -109,6 +109,7 @@ impl Scene {
                 mtu,
                 admission,
                 slow_protocols: is_bond && random.chance(50),
+                source: None,
             }));
             self.facts.devices.push(Some(DeviceFacts {
                 for_workers: false,

@@ -137,7 +137,13 @@ fn each_plan() {
 
 /// Devices whose interface indexes are these, all of port 0.
 fn image_of_devices(indexes: &[u32]) -> Image {
-    let entry = DeviceEntry { port: PortId(0), mtu: 1500, admission: Admission::All, slow_protocols: false };
+    let entry = DeviceEntry {
+        port: PortId(0),
+        mtu: 1500,
+        admission: Admission::All,
+        slow_protocols: false,
+        source: None,
+    };
     let facts = |ifindex: &u32| {
         Some(DeviceFacts { name: format!("d{ifindex}"), ifindex: *ifindex, ..DeviceFacts::default() })
     };
