@@ -56,6 +56,8 @@ pub struct Output {
     pub source: Option<MacAddr>,
     /// Replaces the Ethernet destination.
     pub destination: Option<MacAddr>,
+    /// What else is different, in an ARP packet or neighbour discovery.
+    pub patch: Option<Patch>,
 }
 
 /// A frame that the control thread wants to see, besides what becomes of it here.

@@ -15,6 +15,7 @@ mod limits;
 mod modes;
 mod plans;
 mod properties;
+mod receive;
 mod tracing;
 
 const NOW: Tick = Tick(1000);
@@ -129,6 +130,7 @@ fn output(device: u16, tci: Option<u16>) -> Output {
         inner: None,
         source: None,
         destination: None,
+        patch: None,
     }
 }
 
@@ -249,7 +251,10 @@ fn priority_and_tag_protocol_survive() {
     assert_eq!(switch.send(&tagged(0, &bytes, 0xa00a)), Ok(vec![output(1, Some(0xa00a))]));
     let tag = Some(VlanTag { tpid: TPID_8021AD, tci: 0x600a });
     let outputs = switch.send(&Ingress { tag, ..untagged(0, &bytes) }).unwrap();
-    assert_eq!(outputs, [Output { device: DeviceId(1), tag, inner: None, source: None, destination: None }]);
+    assert_eq!(
+        outputs,
+        [Output { device: DeviceId(1), tag, inner: None, source: None, destination: None, patch: None }]
+    );
 }
 
 #[test]

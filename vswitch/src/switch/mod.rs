@@ -432,6 +432,7 @@ impl Switch {
             inner: None,
             source: None,
             destination: None,
+            patch: None,
             header: Default::default(),
         });
         attached.slot.send(frames, &mut self.scratch);

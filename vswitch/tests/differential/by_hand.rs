@@ -229,6 +229,7 @@ fn lacp_hears_behind_the_program() {
                 inner: None,
                 source: None,
                 destination: None,
+                patch: None,
                 header: VirtioNetHeader::default(),
             });
             far.send_burst(frames, &mut TxBurst::new());
