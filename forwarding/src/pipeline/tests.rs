@@ -11,6 +11,7 @@ use crate::wire::virtio;
 
 mod announcements;
 mod balanced;
+mod by_bucket;
 mod limits;
 mod modes;
 mod plans;
