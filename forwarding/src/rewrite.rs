@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use crate::mac::MacAddr;
 use crate::parse::{Network, Parsed};
 use crate::wire::arp::{self, ArpPacket};
-use crate::wire::ethernet::ETHERTYPE_ARP;
+use crate::wire::ethernet::{ETHERTYPE_ARP, HEADER_LEN};
 use crate::wire::ipv4::Ipv4Header;
 use crate::wire::ipv6::{self, Ipv6Header};
 use crate::wire::nd::{
@@ -23,6 +23,10 @@ const ARP_TARGET: usize = core::mem::offset_of!(ArpPacket, target_mac);
 const MESSAGE_LEN: usize = size_of::<NeighbourMessage>();
 /// Octets of an option with an Ethernet address.
 const OPTION_LEN: usize = size_of::<AddressOption>();
+
+/// Octets from a frame's start within which everything is that a [`Patch`] changes: up to the end of a neighbour discovery
+/// message's first option, with no tag in the bytes.
+pub const MAX_PATCHED: usize = HEADER_LEN + ipv6::HEADER_LEN + MESSAGE_LEN + OPTION_LEN;
 
 /// Octets of a frame that are replaced. Offsets count from the start of the frame's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

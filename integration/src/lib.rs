@@ -12,6 +12,7 @@
 //! - [`netfilter`]: which nftables tables there are
 //! - [`topology`]: guests, host, upstream switch and remote, wired up
 //! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
+//! - [`fdb_watch`]: addresses that move from port to port of the upstream bridge
 //! - [`fastpath`]: the switch's kernel fast path, seen from outside
 //! - [`probe`]: numbered datagrams that show what an event cost
 //! - [`numbered`]: single numbered frames, to tell by which wires each came
@@ -35,6 +36,7 @@
 pub mod capture;
 pub mod crowd;
 pub mod fastpath;
+pub mod fdb_watch;
 pub mod generator;
 pub mod hash;
 pub mod lacp_lab;

@@ -21,9 +21,9 @@
 #include "maps.h"
 #include "vlan.h"
 
-#define PROTOCOL_IGMP 2
 #define HASH_OFFLOAD 6
 #define HASH_LAYER34 1
+#define HASH_SLB 7
 #define MAX_COPIES 64
 // In the place of a miss: the frame was passed on, for LACP.
 #define SHOWN_PASSED (VSW_MISS_COUNT + 1)
@@ -176,26 +176,31 @@ __noinline int vsw_pick(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 {
 	struct vsw_port *port;
 	__u32 bucket = 0, policy, inner;
+	bool balanced;
 
 	if (!frame)
 		return VSW_MISS_ERROR;
 	port = port_of(copy, frame->to);
 	if (!port)
 		return VSW_MISS_PLAN;
-	if (port->plan == VSW_PLAN_ONE) {
+	// What a customer's tag encloses is the customer's.
+	balanced = port->plan == VSW_PLAN_BALANCED && !frame->placed.inner.tpid && is_ip_of_stations(skb, frame);
+	if (port->plan == VSW_PLAN_ONE || (port->plan == VSW_PLAN_BALANCED && !balanced)) {
 		frame->device = port->device;
 		return VSW_MISS_COUNT;
 	}
 	if (port->plan == VSW_PLAN_DROP || !port->buckets)
 		return VSW_MISS_PLAN;
-	if (port->plan == VSW_PLAN_BUCKETS) {
+	if (port->plan == VSW_PLAN_BUCKETS || balanced) {
 		policy = port->hash;
 		if (policy == HASH_OFFLOAD) {
 			policy = HASH_LAYER34;
 			frame->hash = skb->hash;
 		}
 		inner = frame->inner.tpid ? (__u32)frame->inner.tpid << 16 | frame->inner.tci : 0;
-		if (!frame->hash)
+		if (policy == HASH_SLB)
+			frame->hash = vsw_hash_slb(frame->src, frame->placed.vlan);
+		else if (!frame->hash)
 			frame->hash = vsw_hash(skb, policy, frame->outer.tpid != 0, frame->outer.tci, inner);
 		bucket = frame->hash % port->buckets;
 		frame->loads = port->loads;
@@ -209,6 +214,12 @@ __noinline int vsw_pick(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 		frame->copies = port->buckets;
 	}
 	frame->device = member_of(copy, port->table, bucket);
+	if (balanced && frame->device != port->device) {
+		struct vsw_device *member = device_of(copy, frame->device);
+
+		if (member)
+			frame->source = member->source_mac;
+	}
 	return VSW_MISS_COUNT;
 }
 
@@ -343,6 +354,14 @@ static __always_inline int retag(struct __sk_buff *skb, const struct frame *fram
 	return to.tpid ? bpf_skb_vlan_push(skb, bpf_htons(to.tpid), to.tci) : 0;
 }
 
+// Replaces the source, if it is to leave with another one.
+static __always_inline int readdress(struct __sk_buff *skb, const struct frame *frame)
+{
+	__be64 source = bpf_cpu_to_be64(frame->source << 16);
+
+	return frame->source ? bpf_skb_store_bytes(skb, 6, &source, 6, 0) : 0;
+}
+
 // Sends by a device. The frame is as it is to leave.
 static __always_inline int send(struct __sk_buff *skb, bool ingress, const struct vsw_device *to, __u64 dst)
 {
@@ -363,7 +382,7 @@ static __always_inline void show(struct __sk_buff *skb, const struct frame *fram
 	skb->cb[1] = (__u32)frame->to << 16 | frame->placed.vlan;
 	skb->cb[2] = skb->vlan_present ? (__u32)bpf_ntohs(skb->vlan_proto) << 16 | skb->vlan_tci : 0;
 	skb->cb[3] = frame->hash;
-	skb->cb[4] = frame->snooped;
+	skb->cb[4] = (__u32)frame->loads << 8 | frame->snooped;
 }
 
 // Hands the frame to the daemon, marked with the device it came from.
@@ -385,13 +404,25 @@ static __always_inline bool is_for_lacp(const struct __sk_buff *skb, const struc
 	return device->flags & VSW_DEVICE_SLOW_PROTOCOLS && is_slow_protocol(skb);
 }
 
+// Whether a member may bring in the frame, which is unicast. What it may only if the destination is known is among it: of an
+// unknown one the daemon decides anyway.
+static __always_inline bool admits(const struct vsw_device *device, const struct frame *frame)
+{
+	__u32 bucket = vsw_hash_slb(frame->dst, frame->placed.vlan) & (VSW_MAX_BUCKETS - 1);
+
+	return device->admission != VSW_ADMIT_BUCKETS || device->buckets[bucket / 64] >> (bucket % 64) & 1;
+}
+
 // Everything that is decided before the frame is touched: VSW_MISS_COUNT, or why it is left to the daemon.
-static __always_inline int decide(struct __sk_buff *skb, __u32 copy, struct frame *frame)
+static __always_inline int decide(struct __sk_buff *skb, __u32 copy, const struct vsw_device *device,
+				  struct frame *frame)
 {
 	int miss = vsw_parse(skb, frame);
 
 	if (miss == VSW_MISS_COUNT)
 		miss = vsw_place(copy, frame);
+	if (miss == VSW_MISS_COUNT && !admits(device, frame))
+		miss = VSW_MISS_ADMISSION;
 	if (miss == VSW_MISS_COUNT)
 		miss = vsw_look_up(copy, frame);
 	if (miss == VSW_MISS_COUNT)
@@ -428,7 +459,10 @@ int vsw_forward(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	frame.port = device->port;
-	miss = device->admission > VSW_ADMIT_ALL_BUT_REFLECTED ? VSW_MISS_ADMISSION : decide(skb, copy, &frame);
+	if (device->admission == VSW_ADMIT_GRACE || device->admission == VSW_ADMIT_NOTHING)
+		miss = VSW_MISS_ADMISSION;
+	else
+		miss = decide(skb, copy, device, &frame);
 	to = device_of(copy, frame.device);
 	if (*seq != began || !to)
 		miss = VSW_MISS_TABLES;
@@ -447,7 +481,8 @@ int vsw_forward(struct __sk_buff *skb)
 	bytes = skb->len;
 	vsw_note(copy, &frame, bytes);
 	count_rx(number, bytes);
-	if ((frame.snooped && vsw_tell(skb, device->punt_ifindex, device->punt_tci)) || retag(skb, &frame)) {
+	if ((frame.snooped && vsw_tell(skb, device->punt_ifindex, device->punt_tci)) || retag(skb, &frame) ||
+	    readdress(skb, &frame)) {
 		count_miss(VSW_MISS_ERROR);
 		return TC_ACT_SHOT;
 	}

@@ -14,7 +14,7 @@ use forwarding::fdb::Tick;
 use forwarding::ids::{DeviceId, MAX_DEVICES};
 use forwarding::pipeline::{self, Egress, Ingress, Output};
 use forwarding::tables::Tables;
-use forwarding::vlan::{TPID_8021AD, TPID_8021Q, VlanTag};
+use forwarding::vlan::{TPID_8021AD, TPID_8021Q};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
@@ -308,11 +308,10 @@ impl Desk {
     }
 }
 
-/// A frame to be sent: its slot in the receive burst and the tags it gets.
+/// A frame to be sent: its slot in the receive burst, and what is different when it leaves.
 struct Queued {
     index: u8,
-    tag: Option<VlanTag>,
-    inner: Option<VlanTag>,
+    output: Output,
 }
 
 /// Frames of one receive burst, sorted by the device they leave by.
@@ -336,7 +335,7 @@ impl Outgoing {
         if queue.is_empty() {
             self.touched.push(output.device);
         }
-        queue.push(Queued { index, tag: output.tag, inner: output.inner });
+        queue.push(Queued { index, output: *output });
     }
 
     fn flush(&mut self, snapshot: &Snapshot, rx: &RxBurst) {
@@ -345,7 +344,8 @@ impl Outgoing {
             if let Some(slot) = snapshot.slot(device) {
                 let frames = queue.iter().filter_map(|queued| {
                     let frame = rx.frame(usize::from(queued.index)).ok()?;
-                    Some(TxFrame { tag: queued.tag, inner: queued.inner, ..frame.into() })
+                    let Output { tag, inner, source, destination, patch, .. } = queued.output;
+                    Some(TxFrame { tag, inner, source, destination, patch, ..frame.into() })
                 });
                 slot.send(frames, &mut self.scratch);
             }

@@ -99,6 +99,20 @@ pub enum Step {
         /// The member's address.
         member: MacAddr,
     },
+    /// A bond's plan spreads other frames than this one over its members.
+    Home {
+        /// The bond.
+        port: PortId,
+        /// The active member's device.
+        device: DeviceId,
+    },
+    /// It leaves by a member that isn't the active one, as that member's own frame.
+    Source {
+        /// The member's device.
+        device: DeviceId,
+        /// The device's address.
+        source: MacAddr,
+    },
     /// A bond's plan gives it the next turn.
     Turn {
         /// The bond.
@@ -211,6 +225,11 @@ impl Step {
                      nothing is learned"
                         .into()
                 }
+                Admission::Buckets { .. } => {
+                    "let in: this member has the destination's bucket, or receives frames to groups; no reflection of \
+                     a local address"
+                        .into()
+                }
                 Admission::Nothing => "not let in".into(),
             },
             Self::OtherMember { own, device } => {
@@ -255,6 +274,14 @@ impl Step {
             ),
             Self::MemberNamed { peer, ip, member } => {
                 format!("tells {peer} that {ip} is at {member}, the member that it is to send to")
+            }
+            Self::Home { port, device } => format!(
+                "{}: no IP from station to station, so it goes by the active member: {}",
+                names.port(*port),
+                names.device(*device)
+            ),
+            Self::Source { device, source } => {
+                format!("its source becomes {source}, the address of {}", names.device(*device))
             }
             Self::Turn { port, turn, per_member, member, members, device } => {
                 let rule = match per_member {

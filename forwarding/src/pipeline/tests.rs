@@ -10,10 +10,13 @@ use crate::vlan::{TPID_8021AD, TPID_8021Q, VlanPolicy};
 use crate::wire::virtio;
 
 mod announcements;
+mod balanced;
+mod by_bucket;
 mod limits;
 mod modes;
 mod plans;
 mod properties;
+mod receive;
 mod tracing;
 
 const NOW: Tick = Tick(1000);
@@ -45,6 +48,7 @@ impl Switch {
                         mtu: 1500,
                         admission: Admission::All,
                         slow_protocols: false,
+                        source: None,
                     })
                 })
                 .collect(),
@@ -65,10 +69,9 @@ impl Switch {
         let mut switch = Self::new(&vec![TRUNK; plain + 1]);
         let port = PortId(plain as u16);
         switch.tables.devices.truncate(plain);
-        switch.tables.devices.extend(
-            admission
-                .map(|admission| Some(DeviceEntry { port, mtu: 1500, admission, slow_protocols: false })),
-        );
+        switch.tables.devices.extend(admission.map(|admission| {
+            Some(DeviceEntry { port, mtu: 1500, admission, slow_protocols: false, source: None })
+        }));
         switch.port(plain).transmit = transmit;
         switch
     }
@@ -122,7 +125,14 @@ fn tagged(device: u16, bytes: &[u8], tci: u16) -> Ingress<'_> {
 }
 
 fn output(device: u16, tci: Option<u16>) -> Output {
-    Output { device: DeviceId(device), tag: tci.map(|tci| VlanTag { tpid: TPID_8021Q, tci }), inner: None }
+    Output {
+        device: DeviceId(device),
+        tag: tci.map(|tci| VlanTag { tpid: TPID_8021Q, tci }),
+        inner: None,
+        source: None,
+        destination: None,
+        patch: None,
+    }
 }
 
 #[test]
@@ -242,7 +252,10 @@ fn priority_and_tag_protocol_survive() {
     assert_eq!(switch.send(&tagged(0, &bytes, 0xa00a)), Ok(vec![output(1, Some(0xa00a))]));
     let tag = Some(VlanTag { tpid: TPID_8021AD, tci: 0x600a });
     let outputs = switch.send(&Ingress { tag, ..untagged(0, &bytes) }).unwrap();
-    assert_eq!(outputs, [Output { device: DeviceId(1), tag, inner: None }]);
+    assert_eq!(
+        outputs,
+        [Output { device: DeviceId(1), tag, inner: None, source: None, destination: None, patch: None }]
+    );
 }
 
 #[test]
@@ -330,6 +343,7 @@ fn two_bonds_hash_one_frame_alike() {
             mtu: 1500,
             admission: Admission::All,
             slow_protocols: false,
+            source: None,
         };
         switch.tables.devices.push(Some(entry));
     }

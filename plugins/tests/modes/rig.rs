@@ -114,6 +114,7 @@ impl Rig {
         if self.bond.options().mode.has_active_member() {
             let expected = active.map(|n: usize| self.bond.member(&name(n)).unwrap().device().unwrap());
             let plan = match self.bond.plan() {
+                TransmitPlan::Buckets { .. } => expected,
                 TransmitPlan::One(device) => Some(*device),
                 TransmitPlan::Drop(_) => None,
                 other => panic!("{other:?}"),
@@ -141,6 +142,7 @@ impl Rig {
             TransmitPlan::Drop(_) => &[][..],
             TransmitPlan::One(device) => core::slice::from_ref(device),
             TransmitPlan::Buckets { table: members, .. }
+            | TransmitPlan::Balanced { table: members, .. }
             | TransmitPlan::RoundRobin { members, .. }
             | TransmitPlan::All { members } => members,
         };

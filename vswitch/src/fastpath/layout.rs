@@ -5,7 +5,7 @@ use forwarding::tables::Admission;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout; part of the name of the directory in which maps and links are pinned.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 3;
 /// Numbers of devices, ports and bridges that fit.
 pub const MAX_DEVICES: usize = 4096;
 /// See [`MAX_DEVICES`].
@@ -79,6 +79,7 @@ pub mod plan {
     pub const BUCKETS: u8 = 2;
     pub const ROUND_ROBIN: u8 = 3;
     pub const ALL: u8 = 4;
+    pub const BALANCED: u8 = 5;
 }
 
 /// A name as the kernel keeps it: at most 15 octets, then zeros.
@@ -139,7 +140,9 @@ pub struct Device {
     pub(super) reserved2: [u64; 3],
     /// Its name.
     pub name: Name,
-    pub(super) reserved3: [u64; 6],
+    /// See [`admitted_buckets`].
+    pub buckets: [u64; 4],
+    pub(super) reserved3: [u64; 2],
 }
 
 /// A port.
@@ -166,7 +169,7 @@ pub struct Port {
     pub trunks: u16,
     /// Number of a VLAN set.
     pub cvlans: u16,
-    /// The device of [`plan::ONE`].
+    /// The device of [`plan::ONE`], and home of [`plan::BALANCED`].
     pub device: u16,
     /// Number of a bucket table.
     pub table: u16,
@@ -284,6 +287,16 @@ pub fn admission(admission: Admission) -> u8 {
         Admission::AllButReflected => 1,
         Admission::Grace => 2,
         Admission::Nothing => 3,
+        Admission::Buckets { .. } => 4,
+    }
+}
+
+/// The buckets of the addresses to which frames are let in: also those that need a known destination, since the program leaves
+/// frames to an unknown one to a worker.
+pub fn admitted_buckets(admission: Admission) -> [u64; 4] {
+    match admission {
+        Admission::Buckets { own, lately, .. } => *own.union(lately).words(),
+        Admission::All | Admission::AllButReflected | Admission::Grace | Admission::Nothing => [0; 4],
     }
 }
 

@@ -8,7 +8,6 @@ use forwarding::flow_hash;
 use forwarding::ids::{DeviceId, PortId};
 use forwarding::mac::MacAddr;
 use forwarding::pipeline::{self, Ingress, Names, Step};
-use forwarding::tables::TransmitPlan;
 use forwarding::wire::vlan::{TAG_LEN, pop_outer};
 
 use super::{Switch, lacp_status};
@@ -274,13 +273,13 @@ impl Runtime for Moment<'_> {
 
     fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String> {
         let running = self.switch.bond(bond).ok_or_else(|| format!("{bond} does not run yet"))?;
-        let TransmitPlan::Buckets { hash: policy, table, .. } = running.plan() else {
+        let Some((policy, table)) = running.plan().table() else {
             return Err(format!(
                 "bond {bond} (mode {}) does not hash frames now",
                 running.options().mode.name()
             ));
         };
-        let hash = flow_hash::hash(*policy, frame, None);
+        let hash = flow_hash::hash(policy, frame, None);
         let bucket = (!table.is_empty()).then(|| hash as usize % table.len());
         let member = bucket.and_then(|bucket| self.switch.devices.get(table[bucket].0));
         Ok(FrameHash {

@@ -72,7 +72,7 @@ fn option_datum(text: Option<String>) -> Datum {
 /// The mode of a bond as Open vSwitch calls it. `balance-tcp` is what gives these options when it is set.
 fn ovs_mode(options: &BondOptions) -> &'static str {
     let as_tcp = options.mode == Mode::Ieee8023ad
-        && options.rebalance_interval > 0
+        && !options.rebalancing().is_zero()
         && options.xmit_hash_policy == HashPolicy::Layer34;
     if as_tcp { "balance-tcp" } else { options.mode.name() }
 }

@@ -6,8 +6,9 @@ use anyhow::{Context as _, ensure};
 use forwarding::bucket_loads::BucketLoads;
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Entry, Fdb, FdbStats, Tick};
-use forwarding::flow_hash;
+use forwarding::flow_hash::{self, HashPolicy};
 use forwarding::ids::{DeviceId, PortId};
+use forwarding::parse::parse;
 use forwarding::pipeline::{Egress, Ingress, Output, forward, snooped};
 use forwarding::tables::{Admission, TransmitPlan};
 use forwarding::wire::virtio::VirtioNetHeader;
@@ -95,6 +96,14 @@ fn is_resolution(case: &Case) -> bool {
             && octet(40).is_some_and(|kind| (133..=137).contains(kind))
 }
 
+/// Whether [`TransmitPlan::Balanced`] sends it by a bucket.
+pub(crate) fn is_balanced(scene: &Scene, case: &Case) -> bool {
+    let placed = scene.port(case.port).vlan.place(case.tag);
+    let parsed = parse(&case.bytes, case.tag);
+    parsed.is_ok_and(|parsed| parsed.is_ip_of_stations(&case.bytes))
+        && placed.is_some_and(|it| it.inner.is_none())
+}
+
 /// IGMP, however many tags it has.
 fn is_igmp(case: &Case) -> bool {
     let (ethertype, l3) = network(case);
@@ -110,7 +119,7 @@ fn is_fast(scene: &Scene, case: &Case, expected: &Expected) -> bool {
     let by_turns = matches!(scene.port(to).transmit, TransmitPlan::RoundRobin { .. });
     expected.result.is_ok()
         && expected.source_is_known
-        && matches!(admission, Some(Admission::All | Admission::AllButReflected))
+        && !matches!(admission, None | Some(Admission::Grace | Admission::Nothing))
         && !(by_turns && is_igmp(case))
         && expected.egress.dropped.is_empty()
         && scene.has_room(case.port)
@@ -131,11 +140,18 @@ fn is_true(reason: &str, scene: &Scene, case: &Case, expected: &Expected) -> boo
         "unknown_destination" => expected.to.is_none(),
         "admission" => {
             let admission = scene.tables.device(case.device).map(|device| device.admission);
-            matches!(admission, Some(Admission::Grace | Admission::Nothing))
+            match admission {
+                Some(Admission::Buckets { own, lately, .. }) => {
+                    let hash = flow_hash::slb(case.dst, case.vlan.unwrap_or(0));
+                    !own.has(hash) && !lately.has(hash)
+                }
+                admission => matches!(admission, Some(Admission::Grace | Admission::Nothing)),
+            }
         }
         "malformed" => gave_up(&[Runt, TooManyTags, InvalidSource]),
         "vlan" => gave_up(&[VlanNotAllowed, EgressVlan]),
-        "same_port" => gave_up(&[SamePort]),
+        // A former member's admission looks at the destination too; the program does so later.
+        "same_port" => gave_up(&[SamePort]) || gave_up(&[InactiveMember]) && expected.to == Some(case.port),
         "no_member" => match transmit {
             Some(TransmitPlan::Drop(reason)) => gave_up(&[*reason]),
             Some(TransmitPlan::RoundRobin { .. }) if is_igmp(case) => true,
@@ -229,8 +245,17 @@ fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -
     match &scene.port(PortId(ran.port)).transmit {
         TransmitPlan::Buckets { hash: policy, .. } => {
             let hash = match first.inner {
+                _ if *policy == HashPolicy::Slb => flow_hash::slb(case.src, ran.vlan),
                 Some(inner) => flow_hash::hash_with_inner(*policy, &case.bytes, inner, first.tag),
                 None => flow_hash::hash(*policy, &case.bytes, first.tag),
+            };
+            ensure!(ran.hash == hash, "{} is {:#x}, not {hash:#x}", policy.name(), ran.hash);
+            ensure!(device == first.device, "leaves by {device:?}, not {:?}", first.device);
+        }
+        TransmitPlan::Balanced { hash: policy, .. } if is_balanced(scene, case) => {
+            let hash = match policy {
+                HashPolicy::Slb => flow_hash::slb(case.src, ran.vlan),
+                policy => flow_hash::hash(*policy, &case.bytes, first.tag),
             };
             ensure!(ran.hash == hash, "{} is {:#x}, not {hash:#x}", policy.name(), ran.hash);
             ensure!(device == first.device, "leaves by {device:?}, not {:?}", first.device);
@@ -239,7 +264,9 @@ fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -
     }
     let same = |output: &Output| (output.tag, output.inner) == (first.tag, first.inner);
     ensure!(egress.outputs.iter().all(same), "copies differ: {egress:?}");
-    let wanted = with_tags(&case.bytes, [first.tag, first.inner].into_iter().flatten());
+    let mut bytes = case.bytes.clone();
+    first.source.into_iter().for_each(|source| bytes[6..12].copy_from_slice(&source.0));
+    let wanted = with_tags(&bytes, [first.tag, first.inner].into_iter().flatten());
     let found = with_tags(&ran.bytes, ran.tag);
     ensure!(found == wanted, "leaves as {found:02x?}, not {wanted:02x?}");
     // What the program has counted is compared at the end, with the sums of these.
@@ -253,7 +280,10 @@ fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -
 /// What a forwarded frame adds to the counters of its port, if that counts: their number, the bucket, and octets.
 pub(crate) fn load_of(scene: &Scene, ran: &Ran) -> Option<(u8, usize, u64)> {
     let number = scene.facts.ports.get(usize::from(ran.port))?.as_ref()?.loads?;
-    let TransmitPlan::Buckets { table, .. } = &scene.port(PortId(ran.port)).transmit else { return None };
+    let (_, table) = scene.port(PortId(ran.port)).transmit.table()?;
+    if ran.loads != number + 1 {
+        return None;
+    }
     Some((number, ran.hash as usize % table.len(), with_tags(&ran.bytes, ran.tag).len() as u64))
 }
 

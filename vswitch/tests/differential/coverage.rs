@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use forwarding::flow_hash::HashPolicy;
-use forwarding::ids::PortId;
+use forwarding::flow_hash::{self, HashPolicy};
+use forwarding::ids::{DeviceId, PortId};
 use forwarding::tables::{Admission, TransmitPlan};
 use forwarding::vlan::VlanPolicy;
 use vswitch::fastpath::layout::MISSES;
 
+use crate::compare::is_balanced;
 use crate::rig::Ran;
 use crate::scene::Scene;
 use crate::traffic::Case;
@@ -26,17 +27,24 @@ pub(crate) struct Coverage {
 impl Coverage {
     pub(crate) fn note(&mut self, scene: &Scene, case: &Case, ran: &Ran) {
         self.cases += 1;
+        let admission = scene.tables.device(case.device).map(|device| device.admission);
         if ran.is_passed() {
-            let admission = scene.tables.device(case.device).map(|device| device.admission);
-            let is_admitted = matches!(admission, Some(Admission::All | Admission::AllButReflected));
+            let is_admitted = !matches!(admission, None | Some(Admission::Grace | Admission::Nothing));
             self.saw(&["passed on", if is_admitted { "admitted" } else { "not admitted" }]);
             return;
         }
         if !ran.is_forwarded() {
             self.saw(&["left", MISSES[ran.miss].0]);
+            if let Some(Admission::Buckets { .. }) = admission {
+                self.saw(&["left", MISSES[ran.miss].0, "by bucket"]);
+            }
             return;
         }
         self.forwarded += 1;
+        if let Some(Admission::Buckets { own, .. }) = admission {
+            let hash = flow_hash::slb(case.dst, ran.vlan);
+            self.saw(&["admitted by", if own.has(hash) { "own bucket" } else { "former bucket" }]);
+        }
         let (from, to) = (scene.port(case.port), scene.port(PortId(ran.port)));
         self.saw(&["from", vlan_mode(&from.vlan)]);
         self.saw(&["to", vlan_mode(&to.vlan)]);
@@ -44,6 +52,15 @@ impl Coverage {
         let plan = match &to.transmit {
             TransmitPlan::Drop(_) => "drop",
             TransmitPlan::One(_) => "one",
+            TransmitPlan::Balanced { table, home, .. } if !table.is_empty() && is_balanced(scene, case) => {
+                let source = scene.tables.device(DeviceId(ran.device)).and_then(|device| device.source);
+                match source {
+                    _ if home.0 == ran.device => "balanced, at home",
+                    Some(_) => "balanced, with the member's address",
+                    None => "balanced, without an address",
+                }
+            }
+            TransmitPlan::Balanced { .. } => "balanced, by home",
             TransmitPlan::Buckets { hash, table, loads } => {
                 self.saw(&["load", if loads.is_some() { "counted" } else { "not counted" }]);
                 let table = if table.len() == 256 { "256 buckets" } else { "modulo" };
@@ -77,7 +94,9 @@ impl Coverage {
             expected.extend(modes.map(|to| format!("from {from} to {to}")));
         }
         expected.extend(["one", "buckets", "round robin", "all"].map(|plan| format!("plan {plan}")));
-        for policy in HashPolicy::ALL.into_iter().chain([HashPolicy::Offload]) {
+        let ways = ["at home", "with the member's address", "without an address", "by home"];
+        expected.extend(ways.map(|way| format!("plan balanced, {way}")));
+        for policy in HashPolicy::ALL.into_iter().chain([HashPolicy::Offload, HashPolicy::Slb]) {
             expected.extend(["256 buckets", "modulo"].map(|table| format!("hash {} {table}", policy.name())));
         }
         for from in ["untagged", "tagged"] {
@@ -85,6 +104,8 @@ impl Coverage {
         }
         expected.extend(["admitted", "not admitted"].map(|how| format!("passed on {how}")));
         expected.extend(["counted", "not counted"].map(|how| format!("load {how}")));
+        expected.extend(["own", "former"].map(|bucket| format!("admitted by {bucket} bucket")));
+        expected.push("left admission by bucket".to_owned());
         let missing: Vec<_> = expected.iter().filter(|what| !self.seen.contains_key(*what)).collect();
         assert!(missing.is_empty(), "never seen: {missing:?}");
     }

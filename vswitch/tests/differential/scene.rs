@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use forwarding::bucket_loads::BucketLoads;
+use forwarding::bucket_set::BucketSet;
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Fdb, FdbConfig};
 use forwarding::flow_hash::HashPolicy;
@@ -36,6 +37,10 @@ pub(crate) struct Scene {
     pub(crate) vlans: Vec<u16>,
     pub(crate) stations: Vec<MacAddr>,
 }
+
+/// Addresses of members' own.
+const OWN_ADDRESSES: [MacAddr; 3] =
+    [MacAddr([6, 1, 2, 3, 4, 5]), MacAddr([0xfe; 6]), MacAddr([0, 0, 0, 0, 0, 1])];
 
 impl Scene {
     pub(crate) fn random(random: &mut Random, rig: &mut Rig) -> Self {
@@ -94,8 +99,9 @@ impl Scene {
             }
             let Some(interface) = interfaces.pop() else { break };
             let admission = match random.index(20) {
-                0..11 => Admission::All,
-                11..18 => Admission::AllButReflected,
+                0..9 => Admission::All,
+                9..12 => by_bucket(random),
+                12..18 => Admission::AllButReflected,
                 18 => Admission::Nothing,
                 _ => Admission::Grace,
             };
@@ -109,6 +115,7 @@ impl Scene {
                 mtu,
                 admission,
                 slow_protocols: is_bond && random.chance(50),
+                source: random.chance(70).then(|| random.pick(&OWN_ADDRESSES).to_owned()),
             }));
             self.facts.devices.push(Some(DeviceFacts {
                 for_workers: false,
@@ -167,9 +174,7 @@ impl Scene {
     fn number_loads(&mut self) {
         let mut numbers = (0..MAX_LOADS as u8).rev().step_by(9);
         for (port, facts) in self.tables.ports.iter().zip(&mut self.facts.ports) {
-            if let (Some(TransmitPlan::Buckets { loads: Some(_), .. }), Some(facts)) =
-                (port.as_ref().map(|port| &port.transmit), facts)
-            {
+            if let (Some(_), Some(facts)) = (port.as_ref().and_then(|port| port.transmit.loads()), facts) {
                 facts.loads = numbers.next();
             }
         }
@@ -177,10 +182,7 @@ impl Scene {
 
     /// The pipeline's counters of a port by bucket, if it counts.
     pub(crate) fn loads(&self, port: PortId) -> Option<&BucketLoads> {
-        match &self.tables.port(port)?.transmit {
-            TransmitPlan::Buckets { loads, .. } => loads.as_deref(),
-            _ => None,
-        }
+        self.tables.port(port)?.transmit.loads().map(|loads| &**loads)
     }
 
     fn fill_flood_lists(&mut self) {
@@ -252,22 +254,33 @@ impl Scene {
     }
 }
 
+/// Most buckets are the member's own or were until just now, so that most frames are let in.
+fn by_bucket(random: &mut Random) -> Admission {
+    let mut some = |percent| (0..256).filter(|_| random.chance(percent)).collect::<BucketSet>();
+    let (own, lately) = (some(60), some(40));
+    Admission::Buckets { own, lately, groups: random.chance(50) }
+}
+
 fn bond_plan(random: &mut Random, members: Vec<DeviceId>) -> TransmitPlan {
     let Some(first) = members.first().copied() else { return TransmitPlan::Drop(DropReason::NoMember) };
     match random.index(20) {
         0 => TransmitPlan::Drop(DropReason::NoMember),
         1..4 => TransmitPlan::One(first),
-        4..13 => {
-            let policies = [&HashPolicy::ALL[..], &[HashPolicy::Offload]].concat();
+        4..14 => {
+            let policies = [&HashPolicy::ALL[..], &[HashPolicy::Offload, HashPolicy::Slb]].concat();
             let table = match random.index(20) {
                 0 => Vec::new(),
                 1..8 => (0..256).map(|_| *random.pick(&members)).collect(),
                 _ => members,
             };
             let loads = random.chance(60).then(Arc::default);
-            TransmitPlan::Buckets { hash: *random.pick(&policies), table: table.into(), loads }
+            let (hash, table) = (*random.pick(&policies), table.into());
+            match random.index(3) {
+                0 => TransmitPlan::Balanced { hash, table, loads, home: first },
+                _ => TransmitPlan::Buckets { hash, table, loads },
+            }
         }
-        13..17 => {
+        14..17 => {
             // More members than fit: the port is the daemon's alone.
             let members = if random.chance(4) { members.repeat(260) } else { members };
             let per_member = *random.pick(&[0, 1, 2, 10]);

@@ -137,7 +137,13 @@ fn each_plan() {
 
 /// Devices whose interface indexes are these, all of port 0.
 fn image_of_devices(indexes: &[u32]) -> Image {
-    let entry = DeviceEntry { port: PortId(0), mtu: 1500, admission: Admission::All, slow_protocols: false };
+    let entry = DeviceEntry {
+        port: PortId(0),
+        mtu: 1500,
+        admission: Admission::All,
+        slow_protocols: false,
+        source: None,
+    };
     let facts = |ifindex: &u32| {
         Some(DeviceFacts { name: format!("d{ifindex}"), ifindex: *ifindex, ..DeviceFacts::default() })
     };
@@ -235,7 +241,7 @@ fn plan_of(image: &Image, port: &Port) -> TransmitPlan {
         let table = &image.tables[usize::from(port.table)];
         devices(table[..usize::from(port.buckets)].iter().copied())
     };
-    let policies = HashPolicy::ALL.into_iter().chain([HashPolicy::Offload]);
+    let policies = HashPolicy::ALL.into_iter().chain([HashPolicy::Offload, HashPolicy::Slb]);
     match port.plan {
         plan::DROP => TransmitPlan::Drop(DropReason::NoMember),
         plan::ONE => by(port.device),
@@ -243,6 +249,12 @@ fn plan_of(image: &Image, port: &Port) -> TransmitPlan {
             hash: { policies }.nth(port.hash.into()).expect("a policy"),
             table: members(),
             loads: None,
+        },
+        plan::BALANCED => TransmitPlan::Balanced {
+            hash: { policies }.nth(port.hash.into()).expect("a policy"),
+            table: members(),
+            loads: None,
+            home: DeviceId(port.device),
         },
         plan::ROUND_ROBIN => {
             TransmitPlan::RoundRobin { members: members(), per_member: port.per_member, turn: Arc::default() }
@@ -267,12 +279,24 @@ fn some_policy() -> impl Strategy<Value = VlanPolicy> {
 fn some_plan() -> impl Strategy<Value = TransmitPlan> {
     let members =
         |most| vec((0..MAX_DEVICES as u16).prop_map(DeviceId), 0..=most).prop_map(Arc::<[DeviceId]>::from);
-    let policies: Vec<_> = HashPolicy::ALL.into_iter().chain([HashPolicy::Offload]).collect();
+    let policies: Vec<_> =
+        HashPolicy::ALL.into_iter().chain([HashPolicy::Offload, HashPolicy::Slb]).collect();
     prop_oneof![
         Just(TransmitPlan::Drop(DropReason::NoMember)),
         (0..MAX_DEVICES as u16).prop_map(by),
-        (prop::sample::select(policies), prop_oneof![members(8), members(MAX_BUCKETS)])
+        (prop::sample::select(policies.clone()), prop_oneof![members(8), members(MAX_BUCKETS)])
             .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table, loads: None }),
+        (
+            prop::sample::select(policies),
+            prop_oneof![members(8), members(MAX_BUCKETS)],
+            0..MAX_DEVICES as u16
+        )
+            .prop_map(|(hash, table, home)| TransmitPlan::Balanced {
+                hash,
+                table,
+                loads: None,
+                home: DeviceId(home)
+            }),
         (members(8), any::<u32>()).prop_map(|(members, per_member)| TransmitPlan::RoundRobin {
             members,
             per_member,
