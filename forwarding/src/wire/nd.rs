@@ -15,6 +15,8 @@ pub const DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
 pub const SOLICITATION: u8 = 135;
 /// Neighbour advertisement.
 pub const ADVERTISEMENT: u8 = 136;
+/// Advertisement flag: the sender is a router.
+pub const FLAG_ROUTER: u32 = 1 << 31;
 /// Advertisement flag: it answers a solicitation.
 pub const FLAG_SOLICITED: u32 = 1 << 30;
 /// Advertisement flag: it replaces what neighbours have cached.

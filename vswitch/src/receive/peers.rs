@@ -51,6 +51,11 @@ impl Key {
     fn bucket(&self) -> usize {
         bucket(self.peer, self.guest).into()
     }
+
+    /// The member's address that the table has for the pair; `None`: the guest's own.
+    pub fn named(&self, table: &Table) -> Option<MacAddr> {
+        table[self.bucket()]
+    }
 }
 
 /// What is said of a pair.
@@ -196,7 +201,7 @@ impl Peers {
             let Some(pair) = self.pairs.get_mut(&key) else { continue };
             let Some((at, repeat)) = pair.next.take() else { continue };
             self.due.remove(&(at, key));
-            let tell = table[key.bucket()].unwrap_or(pair.word.mac);
+            let tell = key.named(table).unwrap_or(pair.word.mac);
             pair.word.has = Some(tell);
             pair.told = Some(now);
             pair.next = REPEATS.get(repeat).map(|pause| (now + *pause, repeat + 1));
@@ -226,7 +231,7 @@ impl Peers {
     /// Begins to tell a host, if it has, or may have, another MAC than it should, and is not being told.
     fn check(&mut self, now: Duration, key: Key, table: &Table) {
         let Some(pair) = self.pairs.get_mut(&key) else { return };
-        let wanted = table[key.bucket()].unwrap_or(pair.word.mac);
+        let wanted = key.named(table).unwrap_or(pair.word.mac);
         if pair.word.has == Some(wanted) || pair.next.is_some_and(|(_, repeat)| repeat == 0) {
             return;
         }

@@ -17,6 +17,7 @@ impl Switch {
     /// Compiles and publishes. Workers use the result from their next burst on.
     pub(super) fn publish(&mut self) {
         self.published = self.revisions();
+        self.refresh_guests();
         let snapshot = self.compile();
         self.publish_to_kernel(&snapshot);
         self.datapath.publish(snapshot);
