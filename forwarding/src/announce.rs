@@ -105,11 +105,8 @@ fn discovery(
     (option, mac): (u8, MacAddr),
 ) -> [u8; NA_LEN] {
     let (src, dst) = (ends.src.octets(), ends.dst.octets());
-    let ethernet = EthernetHeader {
-        dst: ends.dst_mac,
-        src: ends.src_mac,
-        ethertype: ethernet::ETHERTYPE_IPV6.into(),
-    };
+    let ethernet =
+        EthernetHeader { dst: ends.dst_mac, src: ends.src_mac, ethertype: ethernet::ETHERTYPE_IPV6.into() };
     let ip = Ipv6Header {
         version_class_label: (6 << 28).into(),
         payload_len: (NA_MESSAGE_LEN as u16).into(),
@@ -152,12 +149,7 @@ fn broadcast(src: MacAddr, ethertype: u16, packet: &ArpPacket) -> [u8; ethernet:
     arp_frame(MacAddr::BROADCAST, src, ethertype, packet)
 }
 
-fn arp_frame(
-    dst: MacAddr,
-    src: MacAddr,
-    ethertype: u16,
-    packet: &ArpPacket,
-) -> [u8; ethernet::MIN_FRAME] {
+fn arp_frame(dst: MacAddr, src: MacAddr, ethertype: u16, packet: &ArpPacket) -> [u8; ethernet::MIN_FRAME] {
     let header = EthernetHeader { dst, src, ethertype: ethertype.into() };
     let mut frame = [0; ethernet::MIN_FRAME];
     let (head, rest) = frame.split_at_mut(ethernet::HEADER_LEN);

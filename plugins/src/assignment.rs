@@ -15,6 +15,8 @@ use bond_port::{Member, MemberId, ReceivePlan, View};
 use forwarding::bucket_loads::BucketLoads;
 use forwarding::mac::MacAddr;
 
+use crate::tlb::own_address;
+
 /// The buckets, as they are from one plan to the next.
 #[derive(Debug)]
 pub(crate) struct Assignment {
@@ -155,11 +157,4 @@ impl Assignment {
         }
         has
     }
-}
-
-/// A member's own address, if frames can be sent to it: no other member has it too.
-pub(crate) fn own_address(view: &View<'_>, member: &Member) -> Option<MacAddr> {
-    let mac = member.mac().filter(|mac| mac.is_valid_source())?;
-    let is_another = |other: &&Member| other.id() != member.id() && other.mac() == Some(mac);
-    view.members.iter().find(is_another).is_none().then_some(mac)
 }

@@ -14,8 +14,10 @@
 use core::time::Duration;
 
 use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
-use bond_port::{Balancer, Compiled, Member, MemberId, View};
+use bond_port::{Balancer, Compiled, Member, MemberId, Mode, View};
 use forwarding::drop_reason::DropReason;
+use forwarding::flow_hash::HashPolicy;
+use forwarding::mac::MacAddr;
 use forwarding::tables::TransmitPlan;
 
 use crate::receiver::Receiver;
@@ -70,18 +72,25 @@ impl Tlb {
             self.table.clear();
             return TransmitPlan::Drop(DropReason::NoMember);
         };
-        let sends = |member: &&Member| member.id() == home.id() || has_own_address(member);
+        let sends = |member: &&Member| member.id() == home.id() || own_address(view, member).is_some();
         let mut usable: Vec<&Member> = view.up().filter(sends).collect();
         if usable.is_empty() {
             // Lost, but its `downdelay` runs; or back, and its `updelay` is skipped.
             usable.push(home);
         }
-        let (hash, table, loads) = self.table.parts(view.options.xmit_hash_policy, view, &usable);
+        let policy = match view.options.xmit_hash_policy {
+            // By addresses of stations all that leaves by a router would have one member. Linux has the IP address alone.
+            HashPolicy::Layer2 if view.options.mode == Mode::BalanceAlb => HashPolicy::Layer23,
+            policy => policy,
+        };
+        let (hash, table, loads) = self.table.parts(policy, view, &usable);
         TransmitPlan::Balanced { hash, table, loads, home: device }
     }
 }
 
-/// It can send as itself what it isn't home to.
-fn has_own_address(member: &Member) -> bool {
-    member.mac().is_some_and(|mac| mac.is_valid_source())
+/// A member's own address, if it can send and receive as itself: no other member has it too.
+pub(crate) fn own_address(view: &View<'_>, member: &Member) -> Option<MacAddr> {
+    let mac = member.mac().filter(|mac| mac.is_valid_source())?;
+    let is_another = |other: &&Member| other.id() != member.id() && other.mac() == Some(mac);
+    view.members.iter().find(is_another).is_none().then_some(mac)
 }

@@ -60,6 +60,21 @@ pub struct TxFrame<'a> {
     pub header: VirtioNetHeader,
 }
 
+impl<'a> TxFrame<'a> {
+    /// A frame of our own, as it is.
+    pub fn plain(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            tag: None,
+            inner: None,
+            source: None,
+            destination: None,
+            patch: None,
+            header: VirtioNetHeader::default(),
+        }
+    }
+}
+
 impl<'a> From<RxFrame<'a>> for TxFrame<'a> {
     fn from(frame: RxFrame<'a>) -> Self {
         Self {

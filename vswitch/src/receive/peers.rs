@@ -195,7 +195,8 @@ impl Peers {
 
     /// Who is to be told now, at most so many at once.
     pub fn poll(&mut self, now: Duration, most: usize, table: &Table) -> Vec<Update> {
-        let due: Vec<_> = self.due.iter().take_while(|(at, _)| *at <= now).take(most).map(|(_, key)| *key).collect();
+        let due: Vec<_> =
+            self.due.iter().take_while(|(at, _)| *at <= now).take(most).map(|(_, key)| *key).collect();
         let mut updates = Vec::new();
         for key in due {
             let Some(pair) = self.pairs.get_mut(&key) else { continue };

@@ -104,6 +104,16 @@ impl Switch {
                 bond.handle_loads(now, &counters);
             }
         }
+        let due = |bond: &Bond| bond.receive_deadline().is_some_and(|at| at <= now);
+        let due: Vec<_> = (self.bonds().filter(|(_, bond)| due(bond)))
+            .filter_map(|(_, bond)| Some((bond.name().to_owned(), Arc::clone(&bond.receive()?.loads))))
+            .collect();
+        for (name, loads) in due {
+            let counters = self.octets_by_bucket(&loads).unwrap_or([0; BUCKETS]);
+            if let Some(bond) = self.bond_mut(&name) {
+                bond.handle_receive_loads(now, &counters);
+            }
+        }
     }
 }
 

@@ -246,7 +246,9 @@ impl Switch {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let bonds = self.bonds().flat_map(|(_, bond)| [bond.next_deadline(), bond.loads_deadline(), bond.receive_deadline()]);
+        let bonds = self
+            .bonds()
+            .flat_map(|(_, bond)| [bond.next_deadline(), bond.loads_deadline(), bond.receive_deadline()]);
         let bonds = bonds.flatten().min();
         let sweep = (self.bridges.len() > 0).then_some(self.next_sweep);
         let others = [
@@ -456,15 +458,7 @@ impl Switch {
         let Some(attached) = self.devices.get(first.device.0) else { return };
         let frames: Vec<_> =
             batch.iter().map(|announcement| (announcement.frame(), announcement.tag)).collect();
-        let frames = frames.iter().map(|(bytes, tag)| TxFrame {
-            bytes,
-            tag: *tag,
-            inner: None,
-            source: None,
-            destination: None,
-            patch: None,
-            header: Default::default(),
-        });
+        let frames = frames.iter().map(|(bytes, tag)| TxFrame { tag: *tag, ..TxFrame::plain(bytes) });
         attached.slot.send(frames, &mut self.scratch);
     }
 

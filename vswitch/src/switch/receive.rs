@@ -80,7 +80,9 @@ fn is_alive(fdb: &Fdb, now: Tick) -> impl Fn(u16, &Owner) -> bool + '_ {
 /// An address that one station has.
 fn is_a_stations(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_loopback()),
+        IpAddr::V4(ip) => {
+            !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_loopback())
+        }
         IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_loopback()),
     }
 }
