@@ -8,6 +8,8 @@ use crate::rewrite::{self, Claim, Patch};
 use crate::tables::{Admission, PortEntry};
 use crate::wire::vlan::TAG_LEN;
 
+static ALL_BUT_REFLECTED: Admission = Admission::AllButReflected;
+
 impl<O: Observer> Frame<'_, O> {
     /// Refuses what has a member's own address as its source, and makes of a frame to such an address one to the guest that
     /// has its IP address.
@@ -37,8 +39,8 @@ impl<O: Observer> Frame<'_, O> {
         let guest = guest.ok_or(DropReason::NoGuest)?;
         self.patch = rewrite::patch_target(bytes, &self.parsed, own, guest);
         (self.destination, self.parsed.dst) = (Some(guest), guest);
-        if self.admission != Admission::All {
-            self.admission = Admission::AllButReflected;
+        if *self.admission != Admission::All {
+            self.admission = &ALL_BUT_REFLECTED;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bond_port::Bond;
 use forwarding::bucket_loads::{BUCKETS, BucketLoads};
-use forwarding::tables::Tables;
+use forwarding::tables::{PortEntry, Tables};
 
 use super::Switch;
 use crate::fastpath::layout::MAX_LOADS;
@@ -40,7 +40,10 @@ impl LoadSlots {
     /// Gives numbers to all counters of the tables that have none yet. Returns which are new, and how many ports get none.
     pub(super) fn give(&mut self, tables: &Tables) -> (Vec<u8>, usize) {
         let (mut new, mut without) = (Vec::new(), 0);
-        for loads in tables.ports.iter().flatten().filter_map(|port| port.transmit.loads()) {
+        let received = |port: &PortEntry| port.receive.as_ref().map(|receive| Arc::clone(&receive.loads));
+        let both = |port: &PortEntry| [port.transmit.loads().map(Arc::clone), received(port)];
+        for loads in tables.ports.iter().flatten().flat_map(both).flatten() {
+            let loads = &loads;
             if self.of(loads).is_none() {
                 match self.assign(loads) {
                     Some(number) => new.push(number),
@@ -63,7 +66,11 @@ impl Switch {
     /// ends. `None`: the bond's plan doesn't count, or the kernel forwards and has no room to count for it, so that no more
     /// than a part of its load is known. One system call.
     pub fn bucket_loads(&self, bond: &str) -> Option<[u64; BUCKETS]> {
-        let loads = self.bond(bond)?.plan().loads()?;
+        self.octets_by_bucket(self.bond(bond)?.plan().loads()?)
+    }
+
+    /// The sum of counters in the tables: the workers' and the kernel's, as [`Self::bucket_loads`] has it. One system call.
+    pub(super) fn octets_by_bucket(&self, loads: &Arc<BucketLoads>) -> Option<[u64; BUCKETS]> {
         let mut octets = loads.read();
         if let Ok(kernel) = &self.fast.kernel {
             let by_kernel = kernel.bucket_loads(self.fast.loads.of(loads)?);

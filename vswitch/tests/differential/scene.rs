@@ -142,7 +142,12 @@ impl Scene {
             storm: random.chance(15).then(|| Arc::new(Storm::new(storm))),
             receive: None,
         }));
-        self.facts.ports.push(Some(PortFacts { name: format!("p{}", id.0), is_bond, loads: None }));
+        self.facts.ports.push(Some(PortFacts {
+            name: format!("p{}", id.0),
+            is_bond,
+            loads: None,
+            receive_loads: None,
+        }));
     }
 
     fn set_plans(&mut self, random: &mut Random) {

@@ -158,7 +158,7 @@ fn ports_that_count_by_bucket_have_their_counters() {
         table: devices([1, 2]),
         loads: counts.then(Arc::default),
     };
-    let facts = |loads| Some(PortFacts { name: "p".to_owned(), is_bond: true, loads });
+    let facts = |loads| Some(PortFacts { name: "p".to_owned(), is_bond: true, loads, receive_loads: None });
     let plans =
         [(counts(true), Some(0)), (counts(true), None), (counts(false), Some(7)), (counts(true), Some(63))];
     let entries = plans.iter().map(|(plan, _)| Some(port(VlanPolicy::Access(0), plan.clone())));
@@ -313,7 +313,7 @@ proptest! {
     #[test]
     fn the_program_reads_what_was_meant(ports in vec(option::of((some_policy(), some_plan(), any::<bool>())), 0..12)) {
         let entries = ports.iter().map(|p| p.as_ref().map(|(vlan, transmit, _)| port(vlan.clone(), transmit.clone())));
-        let facts_of = |is_bond: bool| PortFacts { name: "p".to_owned(), is_bond, loads: None };
+        let facts_of = |is_bond: bool| PortFacts { name: "p".to_owned(), is_bond, loads: None, receive_loads: None };
         let facts = ports.iter().map(|p| p.as_ref().map(|(.., is_bond)| facts_of(*is_bond)));
         let tables = Tables { ports: entries.collect(), ..Tables::default() };
         let image = encode(&tables, &Facts { ports: facts.collect(), ..Facts::default() });
