@@ -72,7 +72,7 @@ pub struct BondOptions {
     pub primary_reselect: PrimaryReselect,
     /// Which address the bond has. Default: none, its first member's.
     pub fail_over_mac: FailOverMac,
-    /// Which hash picks the member in balance-xor. Default: layer2. (`offload` is not an option of Linux.)
+    /// Which hash picks the member in balance-xor, balance-tlb and 802.3ad. Default: layer2. (`offload` is not an option of Linux.)
     pub xmit_hash_policy: HashPolicy,
     /// How often IGMP joins are repeated after a change of the active member, 0..=255; default 1. Stored: the switch has
     /// no memberships of its own to repeat.
@@ -80,15 +80,16 @@ pub struct BondOptions {
     /// Seconds between learning packets, at least 1; default 1. Stored: as in Linux it has an effect in balance-tlb and
     /// balance-alb only.
     pub lp_interval: u32,
-    /// In balance-xor, 802.3ad, and balance-tlb without `tlb_dynamic_lb`: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where
-    /// only a lost member's flows move ([`crate::buckets`]). Not an option of Linux.
+    /// In balance-xor, 802.3ad, and balance-tlb without `tlb_dynamic_lb`: 0, the default, for Linux's `hash % n`; 256 for a
+    /// table of so many buckets, where only a lost member's flows move ([`crate::buckets`]). Not an option of Linux.
     pub hash_buckets: u16,
     /// In balance-tlb: buckets are dealt by link speed and move by load (Linux's `tlb_dynamic_lb`); off: the table is that of
     /// balance-xor. Default: on.
     pub tlb_dynamic_lb: bool,
-    /// In balance-tlb, balance-slb, balance-xor and 802.3ad: milliseconds between two looks at the load of the members, after which buckets move from a busy one
-    /// to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets then, whatever `hash_buckets` says.
-    /// 0: never, which is the default but for balance-tlb and balance-slb, where it is 10000 as in Linux and OVS. From 1000 on. `None`: the mode's default.
+    /// In balance-tlb, balance-slb, balance-xor and 802.3ad: milliseconds between two looks at the load of the members,
+    /// after which buckets move from a busy one to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets
+    /// then, whatever `hash_buckets` says. From 1000 on; 0: never. `None`: the mode's default, which is never but for
+    /// balance-tlb and balance-slb, where it is 10000 as in Linux and OVS.
     pub rebalance_interval: Option<u32>,
     /// What belongs to LACP: `lacp_rate`, `ad_select`, `min_links` and so on. They have an effect in 802.3ad only.
     pub lacp: lacp::Options,

@@ -19,7 +19,8 @@ impl Bond {
     /// Where Linux has nothing alike: the hash policy `offload` is shown as layer3+4, which it falls back to; delays are
     /// those in force, also while `miimon` is 0; a member whose device is not there is down, with its last known address
     /// or zeros; one disabled by hand shows its link. In 802.3ad root sees more than others on Linux; this is what root
-    /// sees; balance-slb, which Linux doesn't have, is shown as a balancing mode with a hash of source and VLAN. A churn state is what the standard says, while Linux says `monitoring` for a minute and then decides.
+    /// sees. A churn state is what the standard says, while Linux says `monitoring` for a minute and then decides.
+    /// balance-slb, which Linux doesn't have, has a name of its own and the hash policy that is most like it.
     pub fn proc_text(&self, release: &str) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.

@@ -280,7 +280,7 @@ impl<'a, O: Observer> Frame<'a, O> {
     fn learn(&self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
         let (vlan, mac, port) = (self.placed.vlan, self.parsed.src, self.port_id);
         let limit = self.port.learning.most();
-        let bond = *self.admission != Admission::All;
+        let bond = !matches!(self.admission, Admission::All);
         let learned =
             self.fdb.learn_unless(vlan, mac, port, now, limit, |known| bond && self.is_reflection(known));
         if learned == Learned::Reflected {

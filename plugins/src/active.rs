@@ -1,9 +1,9 @@
 //! Which member is the active one, in modes that have one.
 //!
-//! It follows Linux's `bond_find_best_slave` and `bond_choose_primary_or_current`, with one difference: without a primary,
-//! an active member that works stays the active one unless another has a better `prio`. (Since 6.0 Linux goes back to the
-//! first member that is up whenever another device joins or `primary_reselect` is written, also from a member that was set
-//! by hand.)
+//! It follows Linux's `bond_find_best_slave` and `bond_choose_primary_or_current`, with one difference: without a
+//! primary, an active member that works stays the active one unless another has a better `prio`. (Since 6.0 Linux goes
+//! back to the first member that is up whenever another device joins or `primary_reselect` is written, also from a member
+//! that was set by hand.)
 
 use core::time::Duration;
 
@@ -146,6 +146,13 @@ fn takes_over(preferred: &Member, current: &Member, policy: PrimaryReselect) -> 
         PrimaryReselect::Better => quality(preferred) > quality(current),
         PrimaryReselect::Failure => false,
     }
+}
+
+/// The bond had another mode until now, in which frames came in by any member.
+pub(crate) fn mode_changed(view: &View<'_>) -> bool {
+    let other =
+        |change: &Change| matches!(change, Change::Options(before) if before.mode != view.options.mode);
+    view.changes.iter().any(other)
 }
 
 /// The link is up. A member that was disabled by hand gets its grace: frames for our guests are still on the way.

@@ -8,7 +8,7 @@ use core::time::Duration;
 use bond_port::{ActiveCause, BondOptions, Member, MemberId, View};
 use forwarding::tables::Admission;
 
-use crate::active::{Choice, GRACE, has_link};
+use crate::active::{Choice, GRACE, has_link, mode_changed};
 
 /// The active member and those before it.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Receiver {
     /// Until then the active member refuses our own broadcasts that the old one sent just before the change and the switch
     /// brings back.
     settling: Option<Duration>,
-    /// Members that ceased to be active with their link up, and until when they are in grace.
+    /// Members that ceased to carry frames with their link up, and until when they are in grace.
     graced: Vec<(MemberId, Duration)>,
 }
 
@@ -52,6 +52,10 @@ impl Receiver {
             let until = view.now.saturating_add(GRACE);
             // One that is removed or has no link is sorted out below, with those whose time is over.
             self.graced.extend(self.choice.active.map(|old| (old, until)));
+            if mode_changed(view) {
+                let others = view.members.iter().map(Member::id).filter(|id| Some(*id) != new);
+                self.graced.extend(others.map(|id| (id, until)));
+            }
             self.settling = new.map(|_| until);
             self.choice.active = new;
         }

@@ -9,8 +9,8 @@
 //!
 //! (Open vSwitch lets in unicast frames by every member, so guests get a copy by each as long as the switch floods.)
 //!
-//! When a bucket moves, the addresses in it are announced by its new member, and for [`GRACE`] the old one lets in frames for
-//! those that are known.
+//! When a bucket moves, the addresses in it are announced by its new member, and for [`GRACE`] the old one lets in frames
+//! for those that are known.
 
 use core::time::Duration;
 
@@ -21,7 +21,7 @@ use forwarding::drop_reason::DropReason;
 use forwarding::flow_hash::HashPolicy;
 use forwarding::tables::{Admission, TransmitPlan};
 
-use crate::active::{Choice, GRACE, has_link};
+use crate::active::{Choice, GRACE, has_link, mode_changed};
 use crate::table::Table;
 
 /// The plugin.
@@ -103,14 +103,15 @@ impl Slb {
         let of = |table: &[MemberId], id: MemberId| -> BucketSet {
             changed.iter().copied().filter(|bucket| table.get(*bucket) == Some(&id)).collect()
         };
+        let other_mode = mode_changed(view);
         for member in view.members {
             let id = member.id();
             let got = of(held, id);
             if !got.is_empty() {
                 self.moved.push((id, got));
             }
-            // By whom frames came until now isn't known at first (the bond had another mode): by any.
-            let lost = if self.told.is_empty() && !got.is_empty() {
+            // In the mode before they came by any.
+            let lost = if other_mode && self.told.is_empty() && !got.is_empty() {
                 BucketSet::ALL.without(got)
             } else {
                 of(&self.told, id)

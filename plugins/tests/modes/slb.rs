@@ -233,6 +233,10 @@ fn in_and_out_of_the_mode() {
     rig.set("mode=1");
     let announce = BondEvent::Announce { member: DeviceId(0), buckets: None };
     assert!(rig.events().contains(&announce));
+    // Until the switch has relearned, frames come by eth1 too.
+    assert_eq!(rig.admissions(), [Admission::AllButReflected, Admission::Grace]);
+    rig.pass(GRACE);
+    assert_eq!(rig.admissions(), [Admission::All, Admission::Nothing]);
 }
 
 #[test]

@@ -331,8 +331,8 @@ pub fn admission(admission: Admission) -> u8 {
     }
 }
 
-/// The buckets of the addresses to which frames are let in: also those that need a known destination, since the program leaves
-/// frames to an unknown one to a worker.
+/// The buckets of the addresses to which frames are let in: also those that need a known destination, since the program
+/// leaves frames to an unknown one to a worker.
 pub fn admitted_buckets(admission: Admission) -> [u64; 4] {
     match admission {
         Admission::Buckets { own, lately, .. } => *own.union(lately).words(),

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forwarding::fdb::Tick;
-use forwarding::flow_hash;
+use forwarding::flow_hash::{self, HashPolicy};
 use forwarding::ids::{DeviceId, PortId};
 use forwarding::mac::MacAddr;
+use forwarding::parse::parse;
 use forwarding::pipeline::{self, Ingress, Names, Step};
+use forwarding::tables::TransmitPlan;
+use forwarding::wire::ethernet::EthernetHeader;
 use forwarding::wire::vlan::{TAG_LEN, pop_outer};
 
 use super::{Switch, lacp_status};
@@ -279,12 +282,19 @@ impl Runtime for Moment<'_> {
                 running.options().mode.name()
             ));
         };
-        let hash = flow_hash::hash(policy, frame, None);
+        let hash = match policy {
+            HashPolicy::Slb => self.slb_hash(bond, frame)?,
+            policy => flow_hash::hash(policy, frame, None),
+        };
         let bucket = (!table.is_empty()).then(|| hash as usize % table.len());
-        let member = bucket.and_then(|bucket| self.switch.devices.get(table[bucket].0));
+        let (bucket, device) = match running.plan() {
+            TransmitPlan::Balanced { home, .. } if !is_balanced(frame) => (None, Some(*home)),
+            _ => (bucket, bucket.map(|bucket| table[bucket])),
+        };
+        let member = device.and_then(|device| self.switch.devices.get(device.0));
         Ok(FrameHash {
             hash,
-            policy: running.options().get("xmit_hash_policy").unwrap_or_default(),
+            policy: policy.name().to_owned(),
             bucket: bucket.map(|bucket| bucket as u32),
             member: member.map(|attached| attached.name().to_owned()),
         })
@@ -375,6 +385,19 @@ fn rebalancing(status: bond_port::status::Rebalancing) -> Rebalancing {
     }
 }
 
+impl Moment<'_> {
+    /// The hash of a frame's source in the VLAN into which the bond takes it.
+    fn slb_hash(&self, bond: &str, frame: &[u8]) -> Result<u32, String> {
+        let mut bytes = frame.to_vec();
+        let tag = pop_outer(&mut bytes);
+        let start = if tag.is_some() { TAG_LEN } else { 0 };
+        let header = EthernetHeader::parse(&bytes[start..]).ok_or("the frame is too short")?;
+        let vlan = self.switch.port(bond).and_then(|(_, port)| port.vlan.classify(tag));
+        let vlan = vlan.ok_or_else(|| format!("bond {bond} does not take the frame into any VLAN"))?;
+        Ok(flow_hash::slb(header.src, vlan))
+    }
+}
+
 impl Names for Switch {
     fn port(&self, id: PortId) -> String {
         self.ports.get(id.0).map_or_else(|| format!("port {}", id.0), |port| port.name.clone())
@@ -383,4 +406,12 @@ impl Names for Switch {
     fn device(&self, id: DeviceId) -> String {
         self.devices.get(id.0).map_or_else(|| format!("device {}", id.0), |a| a.name().to_owned())
     }
+}
+
+/// Whether balance-tlb sends a frame, with its tags in its octets, by any member.
+fn is_balanced(frame: &[u8]) -> bool {
+    let mut bytes = frame.to_vec();
+    let tag = pop_outer(&mut bytes);
+    let bytes = if tag.is_some() { &bytes[TAG_LEN..] } else { &bytes[..] };
+    parse(bytes, tag).is_ok_and(|parsed| parsed.is_ip_of_stations(bytes))
 }

@@ -11,6 +11,7 @@ mod coverage;
 mod hash_frames;
 #[path = "../devices/listener.rs"]
 mod listener;
+mod receive;
 mod rig;
 mod scene;
 mod tally;
@@ -74,7 +75,7 @@ fn run_scene(rig: &mut Rig, seed: u64, coverage: &mut Coverage) {
                 hash_frames::hex(&case.frame),
             );
         }
-        coverage.note(&scene, &case, &ran);
+        coverage.note(&scene, &case, &expected, &ran);
     }
     tally.check(&scene, rig, seed);
 }

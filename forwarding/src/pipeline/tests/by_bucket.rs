@@ -172,7 +172,7 @@ proptest! {
                     prop_assert!(by_member.len() <= 1);
                     let Some(member) = by_member.first() else { continue };
                     upstream.known.insert(station(guest), *member);
-                    if upstream.known.get(&station(dst)).is_none() {
+                    if !upstream.known.contains_key(&station(dst)) {
                         for other in MEMBERS.into_iter().filter(|other| other != member) {
                             prop_assert!(switch.path(other, station(dst), station(guest)).is_err(), "a reflection");
                         }
@@ -185,7 +185,8 @@ proptest! {
                         Some(member) if dst != 9 => vec![*member],
                         _ => MEMBERS.to_vec(),
                     };
-                    let copies = comes_by.into_iter().filter_map(|member| switch.path(member, station(dst), station(remote)).ok());
+                    let mut path = |member| switch.path(member, station(dst), station(remote)).ok();
+                    let copies = comes_by.into_iter().filter_map(&mut path);
                     let mut copies: Vec<u16> = copies.flatten().collect();
                     copies.sort_unstable();
                     let expected = match known_to_us {

@@ -108,7 +108,14 @@ fn xapi() {
         other-config:bond-rebalance-interval=1800000 -- get port bond1 bond_mode other-config:bond-rebalance-interval";
     assert_eq!(switch.text(slb), "balance-slb\n\"1800000\"\n");
     assert!(switch.text("bond/show bond1").contains("\nrebalance_interval: 1800000\n"));
-    switch.call("set port bond1 bond_mode=active-backup other-config:bond-rebalance-interval=0").unwrap();
+    // What the mode has anyway is not listed.
+    for (interval, listed) in [("0", ", bond-rebalance-interval=\"0\""), ("10000", "")] {
+        let set = format!(
+            "set port bond1 other-config:bond-rebalance-interval={interval} -- get port bond1 other-config"
+        );
+        assert_eq!(switch.text(&set), format!("{{bond-miimon-interval=\"100\"{listed}}}\n"));
+    }
+    switch.call("set port bond1 bond_mode=active-backup").unwrap();
     let lacp = "--timeout=20 -- --may-exist add-bond xenbr0 bond1 e3 e4 -- set port bond1 lacp=active \
         bond_mode=balance-tcp other-config:bond-rebalance-interval=20000 other-config:lacp-time=fast \
         other-config:lacp-fallback-ab=true -- set interface e3 other-config:lacp-aggregation-key=5 \
