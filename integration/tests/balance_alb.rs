@@ -185,8 +185,17 @@ fn spread_and_failover(family: Family) -> Result<()> {
             let after = lab.octets()?;
             let [first, second] = [0, 1].map(|i| (after[i].0 - before[i].0, after[i].1 - before[i].1));
             let share = |one: u64, other: u64| one as f64 / (one + other) as f64;
-            Ok([share(first.0, second.0), share(first.1, second.1)])
+            let shares = [share(first.0, second.0), share(first.1, second.1)];
+            println!(
+                "shares of the first member: {:.2} of what is sent, {:.2} of what is received",
+                shares[0], shares[1]
+            );
+            Ok(shares)
         };
+        if std::env::var_os("ALB_LOOK").is_some() {
+            std::thread::sleep(Duration::from_secs(22));
+            println!("{}", lab.switch.vsctl(&format!("bond/show {BOND}"))?);
+        }
         let fair = |shares: &[f64; 2]| shares.iter().all(|share| (0.4..=0.6).contains(share));
         let found =
             eventually("both ways are spread", Duration::from_secs(30), || Ok(Some(shares()?).filter(fair)))?;

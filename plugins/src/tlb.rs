@@ -79,8 +79,9 @@ impl Tlb {
             usable.push(home);
         }
         let policy = match view.options.xmit_hash_policy {
-            // By addresses of stations all that leaves by a router would have one member. Linux has the IP address alone.
-            HashPolicy::Layer2 if view.options.mode == Mode::BalanceAlb => HashPolicy::Layer23,
+            // Linux doesn't use the option in this mode, so layer2 is what is there when nobody has thought of it. By addresses
+            // of stations all that leaves by a router would have one member.
+            HashPolicy::Layer2 if view.options.mode == Mode::BalanceAlb => HashPolicy::Layer34,
             policy => policy,
         };
         let (hash, table, loads) = self.table.parts(policy, view, &usable);
