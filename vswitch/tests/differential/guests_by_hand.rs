@@ -17,7 +17,7 @@ use forwarding::wire::vlan::{TAG_LEN, pop_outer};
 use vswitch::device::{Device, RxBurst, TxBurst, TxFrame};
 use vswitch::fastpath::encode::{BridgeFacts, DeviceFacts, PortFacts};
 use vswitch::fastpath::hooks::Hook;
-use vswitch::fastpath::{Facts, encode};
+use vswitch::fastpath::{Facts, Kernel, LoadOptions, encode};
 
 use crate::rig::{Rig, ifindex, name, tick, until};
 use crate::traffic::with_tags;
@@ -203,6 +203,35 @@ fn each_octet_means_the_same_to_both() {
                 "{as_before} as before, {unpatched} unpatched: {frame:02x?}"
             );
         }
+    });
+}
+
+/// Guests come and go with the tables, and stay for the next daemon.
+#[test]
+fn the_map_has_the_guests_of_the_tables() {
+    Rig::with(|rig| {
+        let mut tables = publish(rig);
+        let encode = |tables: &Tables| {
+            encode(tables, &Facts { ports: vec![Some(PortFacts::default()); 2], ..Facts::default() })
+        };
+        let mut change = |rig: &mut Rig, guests: &[(u16, [u8; 4], MacAddr)]| {
+            let receive = tables.ports[1].as_mut().expect("the bond").receive.as_mut().expect("it has it");
+            let guests = guests.iter().map(|(vlan, ip, mac)| ((*vlan, (*ip).into()), *mac));
+            Arc::make_mut(receive).guests = Arc::new(Guests::new(guests));
+            let image = encode(&tables);
+            rig.kernel.publish(&image);
+            assert_eq!(rig.kernel.read().guests, image.guests);
+            let next =
+                Kernel::load(rig.kernel.pins().clone(), LoadOptions::default()).expect("it is adopted");
+            let read = next.read();
+            assert_eq!(read.guests, image.guests);
+            assert_eq!(read.receives[..1], image.receives);
+            image.guests.len()
+        };
+        assert_eq!(rig.kernel.read().guests.len(), 2);
+        assert_eq!(change(rig, &[(VLAN, GUEST_IP, GUEST), (VLAN, PEER_IP, PEER), (0, PEER_IP, GUEST)]), 3);
+        assert_eq!(change(rig, &[(VLAN, GUEST_IP, PEER), (0, PEER_IP, GUEST)]), 2);
+        assert_eq!(change(rig, &[]), 0);
     });
 }
 
