@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define VSW_LAYOUT 3
+#define VSW_LAYOUT 4
 
 #define VSW_MAX_DEVICES 4096
 #define VSW_MAX_PORTS 4096

@@ -5,7 +5,7 @@ use forwarding::tables::Admission;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout; part of the name of the directory in which maps and links are pinned.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 /// Numbers of devices, ports and bridges that fit.
 pub const MAX_DEVICES: usize = 4096;
 /// See [`MAX_DEVICES`].

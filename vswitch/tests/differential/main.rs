@@ -6,6 +6,7 @@ mod by_hand;
 mod choices;
 mod compare;
 mod coverage;
+mod guests_by_hand;
 #[path = "../bpf_hash/frames.rs"]
 #[allow(dead_code, reason = "some of them are for the test of the hashes alone")]
 mod hash_frames;
