@@ -85,7 +85,8 @@ impl Tlb {
             policy => policy,
         };
         let (hash, table, loads) = self.table.parts(policy, view, &usable);
-        TransmitPlan::Balanced { hash, table, loads, home: device }
+        let own = view.members.iter().filter_map(|member| own_address(view, member)).collect();
+        TransmitPlan::Balanced { hash, table, loads, home: device, own }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Receive balancing (balance-alb): what guests and the hosts beyond a bond say of their addresses goes in, updates for the
 //! hosts and learning frames for the upstream switch come out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bond_port::rebalance::Rebalancer;
 use bond_port::{Bond, Mode};
 use forwarding::announce::{Told, directed_arp, directed_na, directed_ns, learning};
 use forwarding::bucket_loads::BUCKETS;
@@ -17,12 +18,14 @@ use forwarding::rewrite::{self, Claim};
 use forwarding::tables::TransmitPlan;
 use forwarding::vlan::VlanTag;
 
-use super::{Bridge, Switch};
+use super::{Bridge, Port, Switch};
 use crate::device::TxFrame;
 use crate::events::EventKind;
 use crate::neighbours::Address;
 use crate::receive::owners::{Claimed, Owner};
 use crate::receive::peers::{Key, Peers, Table, Update, Word};
+use crate::restart::KeptGuest;
+use crate::transaction::reply::{ReceiveMember, ReceiveStatus};
 
 /// At most so often the executors get a new list of guests.
 const GUESTS_PACE: Duration = Duration::from_millis(5);
@@ -165,7 +168,7 @@ impl Switch {
         (port, mac): (PortId, MacAddr),
         owner: Owner,
     ) {
-        let is_balanced = |port: &super::Port| port.bridge == bridge && port.receiving.is_some();
+        let is_balanced = |port: &Port| port.bridge == bridge && port.receiving.is_some();
         if !self.ports.iter().any(|(_, port)| is_balanced(port)) {
             return;
         }
@@ -256,6 +259,71 @@ impl Switch {
         });
         let guests = self.news.stale.then_some(self.news.published + GUESTS_PACE);
         of_ports.chain(guests).min()
+    }
+
+    /// What there is to tell of a bond.
+    pub(super) fn receive_status(&self, port: &Port) -> Option<ReceiveStatus> {
+        let (receiving, bond) = (port.receiving.as_deref()?, port.bond.as_ref()?);
+        let bridge = self.bridges.get(port.bridge)?;
+        let rebalancer = bond.receive_rebalancer();
+        let loads = rebalancer.and_then(Rebalancer::loads).copied().unwrap_or([0; BUCKETS]);
+        let device_name = |device: DeviceId| {
+            let attached = self.devices.get(device.0);
+            attached.map_or_else(String::new, |attached| attached.name().to_owned())
+        };
+        let members = bond.receive().into_iter().flat_map(|plan| {
+            plan.own.iter().filter_map(|(mac, device)| {
+                let member = bond.members().iter().find(|member| member.mac() == Some(*mac))?;
+                let held = (0..BUCKETS).filter(|bucket| plan.table[*bucket] == Some(*mac));
+                Some(ReceiveMember {
+                    member: member.name().to_owned(),
+                    received_by: device_name(*device),
+                    buckets: held.clone().count() as u32,
+                    peers: held.clone().map(|bucket| u64::from(receiving.occupied[bucket])).sum(),
+                    load: held.map(|bucket| loads[bucket]).sum(),
+                })
+            })
+        });
+        Some(ReceiveStatus {
+            guests: bridge.owners.len() as u64,
+            refused: bridge.owners.refused(),
+            peers: receiving.peers.len() as u64,
+            updates: receiving.peers.updates(),
+            moved: rebalancer.map_or(0, Rebalancer::moved),
+            members: members.collect(),
+        })
+    }
+
+    /// The guests of bridges with a bond that balances what comes in, for the next daemon.
+    pub(super) fn kept_guests(&self) -> Vec<KeptGuest> {
+        let balanced: BTreeSet<u16> = self
+            .ports
+            .iter()
+            .filter(|(_, port)| port.receiving.is_some())
+            .map(|(_, port)| port.bridge)
+            .collect();
+        let bridges = self.bridges.iter().filter(|(number, _)| balanced.contains(number));
+        let guests = bridges.flat_map(|(_, bridge)| {
+            bridge.owners.iter().filter_map(|((vlan, ip), owner)| {
+                let port = self.ports.get(owner.port.0)?.name.clone();
+                Some(KeptGuest { bridge: bridge.name.clone(), port, vlan, ip, mac: owner.mac })
+            })
+        });
+        guests.collect()
+    }
+
+    /// Takes over what the daemon before knew of guests whose ports are still there.
+    pub(super) fn restore_guests(&mut self, now: Duration, guests: Vec<KeptGuest>) {
+        let numbers: BTreeMap<String, (u16, u16)> =
+            self.ports.iter().map(|(id, port)| (port.name.clone(), (id, port.bridge))).collect();
+        for KeptGuest { bridge, port, vlan, ip, mac } in guests {
+            let Some((id, number)) = numbers.get(&port) else { continue };
+            let found = self.bridges.get_mut(*number).filter(|found| found.name == bridge);
+            if let Some(found) = found.filter(|_| mac.is_valid_source() && is_a_stations(ip)) {
+                found.owners.restore([((vlan, ip), Owner { mac, port: PortId(*id), seen: now })]);
+                self.news.stale = true;
+            }
+        }
     }
 
     /// Forgets guests and hosts that are gone.

@@ -26,6 +26,7 @@ fn switch() -> (Switch, Arc<BucketLoads>) {
         table: [2, 3].map(DeviceId).into(),
         loads: None,
         home: DeviceId(2),
+        own: OWN.into(),
     };
     let mut switch = Switch::with_bond(2, plan, [Admission::AllButReflected, Admission::Nothing]);
     let loads = Arc::new(BucketLoads::new());
