@@ -15,7 +15,7 @@ use crate::mac::MacAddr;
 use crate::parse::{Parsed, parse};
 use crate::rewrite::Patch;
 use crate::storm::{Storm, StormKind};
-use crate::tables::{Admission, BridgeEntry, PortEntry, Tables};
+use crate::tables::{Admission, BridgeEntry, PortEntry, Tables, TransmitPlan};
 use crate::turn::Turn;
 use crate::vlan::{Placed, VlanTag};
 use crate::wire::virtio::VirtioNetHeader;
@@ -250,6 +250,9 @@ impl<'a, O: Observer> Frame<'a, O> {
     /// Lets the frame in or not, learns its source, and finds its destination.
     #[inline]
     fn decide(&self, now: Tick, egress: &mut Egress) -> Result<Verdict, DropReason> {
+        if self.is_from_member() {
+            return Err(DropReason::Reflected);
+        }
         match self.admission {
             Admission::All | Admission::AllButReflected => self.learn(now, egress)?,
             Admission::Grace => self.admit_in_grace(now)?,
@@ -349,6 +352,15 @@ impl<'a, O: Observer> Frame<'a, O> {
             entry.is_locked || entry.is_static
         } else {
             entry.age <= REFLECTION_TICKS
+        }
+    }
+
+    /// Whether it has left by this port with a member's own address as the source.
+    #[inline]
+    fn is_from_member(&self) -> bool {
+        match &self.port.transmit {
+            TransmitPlan::Balanced { own, .. } => own.contains(&self.parsed.src),
+            _ => false,
         }
     }
 

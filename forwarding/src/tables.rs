@@ -148,6 +148,9 @@ pub enum TransmitPlan {
         loads: Option<Arc<BucketLoads>>,
         /// The active member, at whose port the switch has the guests.
         home: DeviceId,
+        /// All members' own addresses, of those that are down too. What comes in by this port from one of them is a frame of
+        /// ours that the switch floods: it is dropped as [`DropReason::Reflected`], and nothing is learned.
+        own: Arc<[MacAddr]>,
     },
     /// By the member whose turn it is ([`crate::turn`]). IGMP (IPv4, no tag in the octets) takes no turn and leaves by
     /// the first member, so that the upstream switch has a host's memberships at one port. (Linux: by

@@ -8,6 +8,7 @@ use integration::capture::Capture;
 use integration::fastpath::left_to_workers;
 use integration::fdb_watch::FdbWatch;
 use integration::netns::format_mac;
+use integration::packets::BROADCAST;
 use integration::probe::{Endpoint, Probe};
 use integration::process::eventually;
 use integration::switch::{BOND, BRIDGE, Vswitch};
@@ -111,6 +112,13 @@ impl Lab {
     }
 }
 
+/// An IPv4 packet of no protocol that anybody knows, from a guest.
+fn packet(to: [u8; 6], from: u8) -> Vec<u8> {
+    let mut ip = [&[0x45, 0, 0, 60, 0, 0, 0, 0, 64, 253, 0, 0][..], &[10, 0, 0, from, 10, 0, 0, 99]].concat();
+    ip.resize(60, from);
+    wire::ethernet(to, guest(from), &[], 0x0800, &ip)
+}
+
 /// Runs a test by workers, and by the kernel.
 fn by_both(test: impl Fn(bool) -> Result<()>) -> Result<()> {
     {
@@ -168,6 +176,38 @@ fn load_is_spread_with_members_own_addresses_and_no_address_moves() -> Result<()
         ensure!(second.1 < 100, "{} frames came by the member that receives nothing", second.1);
         let moves = watch.moves()?;
         ensure!(moves.is_empty(), "{moves:?}");
+        Ok(())
+    })
+}
+
+/// The switch floods what is for a station that it doesn't know: to the active member, too.
+#[test]
+fn nobody_gets_a_frame_twice_or_his_own() -> Result<()> {
+    by_both(|fastpath| {
+        let lab = Lab::new(fastpath, "")?;
+        let topology = &lab.topology;
+        let at = (1..=4).map(|i| topology.guest(i)).chain([&topology.remote]);
+        let stations: Vec<Capture> =
+            at.map(|namespace| Capture::open(namespace, "eth0")).collect::<Result<_>>()?;
+        let to = [[2, 0, 0, 0, 9, 9], BROADCAST];
+        for (from, station) in (1..=4).zip(&stations) {
+            to.iter().try_for_each(|to| station.send(&packet(*to, from)))?;
+        }
+        std::thread::sleep(QUIET);
+        for (at, station) in (1..).zip(&stations) {
+            let seen = station.take()?;
+            for (to, from) in to.iter().flat_map(|to| (1..=4).map(move |from| (to, from))) {
+                let sent = packet(*to, from);
+                let same = |frame: &&integration::sys::Frame| {
+                    frame.bytes.starts_with(to) && frame.bytes.get(14..sent.len()) == Some(&sent[14..])
+                };
+                let copies = seen.iter().filter(same).count();
+                ensure!(copies == usize::from(from != at), "{copies} copies at {at} from {from} to {to:x?}");
+            }
+        }
+        let own = lab.topology.host.mac("u2")?;
+        let fdb = lab.switch.fdb(BRIDGE)?;
+        ensure!(fdb.iter().all(|(mac, ..)| *mac != format_mac(own)), "{fdb:?}");
         Ok(())
     })
 }

@@ -77,7 +77,9 @@ impl Tlb {
             usable.push(home);
         }
         let (hash, table, loads) = self.table.parts(view.options.xmit_hash_policy, view, &usable);
-        TransmitPlan::Balanced { hash, table, loads, home: device }
+        let own =
+            view.members.iter().filter(|member| has_own_address(member)).filter_map(Member::mac).collect();
+        TransmitPlan::Balanced { hash, table, loads, home: device, own }
     }
 }
 

@@ -36,7 +36,7 @@ impl<O: Observer> Frame<'_, O> {
                 self.observer.note(|| Step::Home { port: id, device: *home });
                 *home
             }
-            TransmitPlan::Balanced { hash, table, loads, home } => {
+            TransmitPlan::Balanced { hash, table, loads, home, .. } => {
                 let (bucket, device) = self.bucket(id, *hash, table, tag, inner)?;
                 let source = if device == *home { None } else { self.own_address(device) };
                 let output = Output { source, ..output(device) };

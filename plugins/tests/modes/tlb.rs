@@ -46,6 +46,8 @@ fn every_member_sends_from_the_first_frame_on_and_one_receives() {
     rig.pass(GRACE);
     assert_eq!(rig.admissions(), [Admission::All, Admission::Nothing]);
     assert_eq!(rig.bond.rebalancer().unwrap().interval(), ms(10_000));
+    let TransmitPlan::Balanced { own, .. } = rig.bond.plan() else { unreachable!() };
+    assert_eq!(**own, [mac(0), mac(1)], "what comes from these is our own");
     rig.set("xmit_hash_policy=layer2+3");
     assert!(matches!(rig.bond.plan(), TransmitPlan::Balanced { hash: HashPolicy::Layer23, .. }));
 }

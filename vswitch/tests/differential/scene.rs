@@ -309,7 +309,7 @@ fn bond_plan(random: &mut Random, members: Vec<DeviceId>) -> TransmitPlan {
             let loads = random.chance(60).then(Arc::default);
             let (hash, table) = (*random.pick(&policies), table.into());
             match random.index(3) {
-                0 => TransmitPlan::Balanced { hash, table, loads, home: first },
+                0 => TransmitPlan::Balanced { hash, table, loads, home: first, own: OWN_ADDRESSES.into() },
                 _ => TransmitPlan::Buckets { hash, table, loads },
             }
         }

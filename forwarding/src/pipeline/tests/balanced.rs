@@ -9,7 +9,8 @@ const OWN: [MacAddr; 2] = [MacAddr([6, 0, 0, 0, 0, 2]), MacAddr([6, 0, 0, 0, 0, 
 /// The hash of layer 2 sends IPv4 from [`host`] 1 to 9 by bucket 0, and from 0 to 9 by bucket 1; IPv6 the other way round.
 fn switch(loads: Option<Arc<BucketLoads>>) -> Switch {
     let table = [2, 3].map(DeviceId).into();
-    let plan = TransmitPlan::Balanced { hash: HashPolicy::Layer2, table, loads, home: DeviceId(2) };
+    let plan =
+        TransmitPlan::Balanced { hash: HashPolicy::Layer2, table, loads, home: DeviceId(2), own: OWN.into() };
     let mut switch = Switch::with_bond(2, plan, [Admission::AllButReflected; 2]);
     for (n, own) in OWN.into_iter().enumerate() {
         switch.device(2 + n).source = Some(own);
@@ -94,6 +95,21 @@ fn a_flood_is_spread_like_any_ip_to_a_station() {
     let outputs = switch.send(&untagged(0, &ipv4(host(8), host(3), 17))).unwrap();
     let by_other = Output { source: Some(OWN[1]), ..output(3, None) };
     assert_eq!(outputs, [output(1, None), by_other]);
+}
+
+/// The switch floods what it has for nobody: a copy comes back by the member that lets frames in.
+#[test]
+fn what_was_sent_with_a_members_address_does_not_come_back() {
+    let mut switch = switch(None);
+    assert_eq!(left(&mut switch, &ipv4(host(9), host(2), 17)), (3, Some(OWN[1])));
+    for dst in [host(8), host(9), MacAddr::BROADCAST] {
+        for own in OWN {
+            let came = switch.send(&untagged(2, &ipv4(dst, own, 17)));
+            assert_eq!(came, Err(DropReason::Reflected));
+            assert_eq!(switch.fdb().lookup(0, own, NOW), None);
+        }
+    }
+    assert_eq!(switch.path(0, host(9), OWN[1]), Ok(vec![2]), "elsewhere it is an address like any other");
 }
 
 /// What is not balanced has no bucket.

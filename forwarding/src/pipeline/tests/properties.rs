@@ -48,7 +48,7 @@ fn plan() -> impl Strategy<Value = TransmitPlan> {
             turn: Arc::default(),
         }),
         3 => (hash_policy(), vec(device_id(), 0..4), device_id()).prop_map(|(hash, table, home)| {
-            TransmitPlan::Balanced { hash, table: table.into(), loads: None, home }
+            TransmitPlan::Balanced { hash, table: table.into(), loads: None, home, own: Arc::from([host(6)]) }
         }),
         2 => distinct_devices().prop_map(|members| TransmitPlan::All { members }),
     ]

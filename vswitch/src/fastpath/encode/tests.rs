@@ -312,6 +312,7 @@ fn plan_of(image: &Image, port: &Port) -> TransmitPlan {
             table: members(),
             loads: None,
             home: DeviceId(port.device),
+            own: Arc::default(),
         },
         plan::ROUND_ROBIN => {
             TransmitPlan::RoundRobin { members: members(), per_member: port.per_member, turn: Arc::default() }
@@ -352,7 +353,8 @@ fn some_plan() -> impl Strategy<Value = TransmitPlan> {
                 hash,
                 table,
                 loads: None,
-                home: DeviceId(home)
+                home: DeviceId(home),
+                own: Arc::default(),
             }),
         (members(8), any::<u32>()).prop_map(|(members, per_member)| TransmitPlan::RoundRobin {
             members,
