@@ -39,12 +39,12 @@ pub(crate) fn some_receive(random: &mut Random, scene: &Scene, members: &[Device
     let mut addresses = OWN;
     random.shuffle(&mut addresses);
     let mut own: Vec<_> = addresses.into_iter().zip(members.iter().copied()).collect();
-    for n in 0..own.len() {
+    for ((mac, device), station) in own.iter_mut().zip(&scene.stations) {
         match random.index(20) {
             // The member is down.
-            0..3 => own[n].1 = *random.pick(members),
+            0..3 => *device = *random.pick(members),
             // Somebody else has its address.
-            3 => own[n].0 = scene.stations[n],
+            3 => *mac = *station,
             _ => {}
         }
     }
