@@ -23,6 +23,7 @@ use crate::memberships::Memberships;
 use crate::mode::Mode;
 use crate::monitor::{Delays, LinkState};
 use crate::options::{BondOptions, FailOverMac};
+use crate::receive::ReceivePlan;
 
 pub use self::ad::Transmit;
 pub use self::error::BondError;
@@ -72,6 +73,7 @@ pub struct Bond {
     /// Links that are up when they are first reported have been so all along.
     links_resume: bool,
     plan: TransmitPlan,
+    receive: Option<ReceivePlan>,
     pub(crate) active: Active,
     balancer_deadline: Option<Duration>,
     announcements: Announcements,
@@ -97,6 +99,7 @@ impl Bond {
             restore: None,
             links_resume: false,
             plan: TransmitPlan::Drop(DropReason::NoMember),
+            receive: None,
             active: Active { id: None, name: None, changed: None, changes: 0 },
             balancer_deadline: None,
             announcements: Announcements::default(),
@@ -291,6 +294,11 @@ impl Bond {
         &self.plan
     }
 
+    /// How received frames are balanced, if they are.
+    pub fn receive(&self) -> Option<&ReceivePlan> {
+        self.receive.as_ref()
+    }
+
     /// Which frames a member may bring in; nothing if it is no member.
     pub fn admission(&self, member: &str) -> Admission {
         self.member(member).map_or(Admission::Nothing, Member::admission)
@@ -388,7 +396,7 @@ impl Bond {
         let compiled = self.balancer.compile(&view);
         debug_assert_eq!(compiled.admissions.len(), self.members.len());
         let carrier = self.carrier();
-        let mut differs = self.plan != compiled.plan;
+        let mut differs = self.plan != compiled.plan || self.receive.as_ref() != self.balancer.receive();
         let delays = self.delays();
         for (member, admission) in self.members.iter_mut().zip(compiled.admissions) {
             if compiled.skip_updelay == Some(member.id) {
@@ -414,6 +422,7 @@ impl Bond {
         }
         self.tell_lacp();
         self.plan = compiled.plan;
+        self.receive = self.balancer.receive().cloned();
         self.balancer_deadline = compiled.deadline;
         self.revision += u64::from(differs);
         let mode_before = changes.iter().find_map(|change| match change {

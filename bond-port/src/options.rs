@@ -214,7 +214,7 @@ impl BondOptions {
         if self.primary.is_some() && !self.mode.has_active_member() {
             return Err(OptionError::NotInMode { option: "primary", neutral: "", mode: self.mode });
         }
-        if !self.tlb_dynamic_lb && self.mode != Mode::BalanceTlb {
+        if !self.tlb_dynamic_lb && !matches!(self.mode, Mode::BalanceTlb | Mode::BalanceAlb) {
             return Err(OptionError::NotInMode { option: "tlb_dynamic_lb", neutral: "1", mode: self.mode });
         }
         if self.packets_per_slave != 1 && self.mode != Mode::BalanceRr {
@@ -284,7 +284,7 @@ impl BondOptions {
                 "rebalance_interval",
                 self.rebalance_interval.is_some_and(|ms| ms > 0) && self.rebalancing().is_zero(),
                 &match mode {
-                    Mode::BalanceTlb => "with tlb_dynamic_lb=0 no buckets move by load".to_owned(),
+                    Mode::BalanceTlb | Mode::BalanceAlb => "with tlb_dynamic_lb=0 no buckets move by load".to_owned(),
                     _ => format!(
                         "mode {mode} moves no buckets by load; balance-tlb, balance-slb, balance-xor and 802.3ad do"
                     ),
@@ -315,7 +315,7 @@ impl BondOptions {
             ),
             stored(
                 "lp_interval",
-                self.lp_interval != 1,
+                self.lp_interval != 1 && mode != Mode::BalanceAlb,
                 match mode {
                     Mode::BalanceTlb => {
                         "nothing is received by members' own addresses, so the switch need not be reminded of them"
@@ -336,7 +336,7 @@ impl BondOptions {
             stored(
                 "hash_buckets",
                 self.hash_buckets != 0
-                    && !matches!(mode, Mode::BalanceXor | Mode::Ieee8023ad | Mode::BalanceTlb),
+                    && !matches!(mode, Mode::BalanceXor | Mode::Ieee8023ad | Mode::BalanceTlb | Mode::BalanceAlb),
                 "only modes balance-xor, 802.3ad and balance-tlb have such a table",
             ),
         ]
@@ -379,10 +379,12 @@ impl BondOptions {
             Mode::BalanceXor | Mode::Ieee8023ad | Mode::BalanceSlb => {
                 Duration::from_millis(self.rebalance_interval_ms().into())
             }
-            Mode::BalanceTlb if self.tlb_dynamic_lb => {
+            Mode::BalanceTlb | Mode::BalanceAlb if self.tlb_dynamic_lb => {
                 Duration::from_millis(self.rebalance_interval_ms().into())
             }
-            Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast | Mode::BalanceTlb => Duration::ZERO,
+            Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast | Mode::BalanceTlb | Mode::BalanceAlb => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -390,7 +392,7 @@ impl BondOptions {
     pub fn moves_buckets(&self) -> bool {
         match self.mode {
             Mode::BalanceSlb => true,
-            Mode::BalanceTlb => self.tlb_dynamic_lb,
+            Mode::BalanceTlb | Mode::BalanceAlb => self.tlb_dynamic_lb,
             _ => !self.rebalancing().is_zero(),
         }
     }
@@ -407,7 +409,11 @@ impl BondOptions {
 
     fn default_rebalance_interval(&self) -> u32 {
         // Linux: BOND_TLB_REBALANCE_INTERVAL, in seconds.
-        if matches!(self.mode, Mode::BalanceSlb | Mode::BalanceTlb) { OVS_REBALANCE_INTERVAL } else { 0 }
+        if matches!(self.mode, Mode::BalanceSlb | Mode::BalanceTlb | Mode::BalanceAlb) {
+            OVS_REBALANCE_INTERVAL
+        } else {
+            0
+        }
     }
 
     fn in_force(&self, ms: u32) -> Duration {

@@ -13,6 +13,8 @@
 //! - [`flow_hash`]: transmit hashes
 //! - [`turn`]: round robin
 //! - [`bucket_loads`]: what left by each bucket of a bond
+//! - [`receive`]: receive balancing of a bond for guests
+//! - [`rewrite`]: link-layer addresses within ARP and neighbour discovery
 //! - [`storm`]: storm control of a port
 //! - [`vlan_counters`]: what came in by VLAN
 //! - [`tables`]: what the control thread compiles and executors read
@@ -33,6 +35,8 @@ pub mod mac;
 pub mod membership;
 pub mod parse;
 pub mod pipeline;
+pub mod receive;
+pub mod rewrite;
 pub mod storm;
 pub mod tables;
 pub mod turn;

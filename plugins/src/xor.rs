@@ -4,7 +4,6 @@
 //! only. The table is Linux's array of usable slaves: members that are up, in the order in which they joined, so that
 //! the same hash picks the same member as there; with `hash_buckets` or `rebalance_interval` it is a table of buckets.
 
-
 use bond_port::{Balancer, Compiled, View};
 use forwarding::tables::TransmitPlan;
 

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bond_port::BondEvent;
@@ -98,6 +99,25 @@ pub enum EventKind {
         from: String,
         /// Port now.
         to: String,
+    },
+    /// A guest claims an IP address that another guest has; frames for it go on going to that one.
+    ClaimRefused {
+        /// The bridge.
+        bridge: String,
+        /// VLAN, 0 for untagged.
+        vlan: u16,
+        /// The address.
+        ip: IpAddr,
+        /// Who claims it.
+        #[serde(with = "mac_text")]
+        mac: MacAddr,
+        /// Where that is.
+        port: String,
+        /// Who has it.
+        #[serde(with = "mac_text")]
+        owner: MacAddr,
+        /// Where that is.
+        owner_port: String,
     },
     /// A transaction changed the configuration and is in force.
     Config {

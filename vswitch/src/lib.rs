@@ -37,6 +37,7 @@ pub mod privileges;
 pub mod punt;
 pub mod querier;
 pub mod random;
+pub mod receive;
 pub mod restart;
 pub mod rpc;
 pub mod saver;

@@ -14,6 +14,11 @@ impl Bond {
         self.balancer.rebalancer()
     }
 
+    /// What moves buckets of [`Self::receive`] by load, if anything does.
+    pub fn receive_rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
+        self.balancer.receive_rebalancer()
+    }
+
     /// When [`Self::handle_loads`] is to be called; a time that has passed means now.
     pub fn loads_deadline(&self) -> Option<Duration> {
         self.rebalancer().and_then(Rebalancer::next_deadline)
@@ -46,6 +51,23 @@ impl Bond {
             let mut last = self.rebalancing(now).map(|told| told.last).unwrap_or_default();
             last.split_off(last.len().saturating_sub(count))
         }))
+    }
+
+    /// When [`Self::handle_receive_loads`] is to be called; a time that has passed means now.
+    pub fn receive_deadline(&self) -> Option<Duration> {
+        self.balancer.receive_rebalancer().and_then(Rebalancer::next_deadline)
+    }
+
+    /// How many octets have come in by each bucket of [`Self::receive`] by now.
+    pub fn handle_receive_loads(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
+        self.balancer.rebalance_receive(now, counters);
+        self.update(now, Vec::new());
+    }
+
+    /// How many pairs of a guest and a host beyond the bond are known in each bucket of [`Self::receive`].
+    pub fn occupy(&mut self, now: Duration, pairs: &[u32; BUCKETS]) {
+        self.balancer.occupy(pairs);
+        self.update(now, Vec::new());
     }
 
     /// Moves a bucket to another member by hand (OVS's `bond/migrate`). `Ok(false)`: it was there already.

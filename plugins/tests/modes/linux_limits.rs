@@ -1,6 +1,7 @@
 //! Where Linux's driver is known to fail, and we don't. (A member set by hand that survives others joining is in
 //! `active_backup`, round-robin's even shares in `round_robin`, loads without overflow in bond-port's `rebalance`.)
 
+use bond_port::Mode;
 use bond_port::rebalance::BUCKETS;
 
 use crate::lacp_rig::Pair;
@@ -76,7 +77,9 @@ fn load_is_on_all_members_at_once_and_rests_when_it_is_even() {
 fn groups_are_asked_for_when_another_member_receives_them() {
     let asked = |words: &str, change: fn(&mut Rig)| {
         let mut rig = Rig::up(words, 3);
-        assert!(rig.bond.asks_memberships() == (rig.bond.options().mode.number() < 2), "at the start");
+        let mode = rig.bond.options().mode;
+        let by_one = mode == Mode::BalanceRr || mode.has_active_member();
+        assert_eq!(rig.bond.asks_memberships(), by_one, "at the start");
         change(&mut rig);
         let mut times = usize::from(rig.bond.asks_memberships());
         for _ in 0..20 {
@@ -90,6 +93,11 @@ fn groups_are_asked_for_when_another_member_receives_them() {
     assert_eq!(asked("mode=1 resend_igmp=5", |rig| rig.link(2, false)), 0, "it was not the active one");
     assert_eq!(asked("mode=0", |rig| rig.link(0, false)), 1);
     assert_eq!(asked("mode=0", |rig| rig.link(1, false)), 0, "IGMP leaves by the first");
+    for mode in ["balance-tlb", "balance-alb", "balance-slb"] {
+        let words = format!("mode={mode}");
+        assert_eq!(asked(&words, |rig| rig.link(0, false)), 1, "{mode}");
+        assert_eq!(asked(&words, |rig| rig.link(2, false)), 0, "{mode}");
+    }
     assert_eq!(asked("mode=2", |rig| rig.link(0, false)), 0);
     assert_eq!(asked("mode=3", |rig| rig.link(0, false)), 0);
     assert_eq!(asked("mode=2", |rig| rig.set("mode=1")), 1, "one alone receives now");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use forwarding::fdb::FdbStats;
 
+use crate::receive::owners::Owners;
 use crate::transaction::reply::{BondStatus, DeviceCounters, LacpStats, LacpStatus};
 
 /// How a metric behaves.
@@ -104,6 +105,15 @@ metrics! {
         "Frames that the kernel's fast path left to the daemon, by reason.";
     FASTPATH_QUEUE_DROPPED = Counter "vswitch_fastpath_queue_dropped_total" []
         "Frames left to the daemon that were lost because the queue to a worker was full.";
+    RECEIVE_PEERS = Gauge "vswitch_bond_receive_peers" ["bridge", "bond", "member"]
+        "Pairs of a guest's address and a host beyond the bond that have the member's address (balance-alb).";
+    RECEIVE_UPDATES = Counter "vswitch_bond_receive_updates_total" ["bridge", "bond"]
+        "ARP and neighbour discovery frames sent to hosts to tell them a member's address (balance-alb).";
+    RECEIVE_MOVES = Counter "vswitch_bond_receive_moves_total" ["bridge", "bond"]
+        "Buckets of peers moved to another member by load (balance-alb).";
+    CLAIMS_REFUSED = Counter "vswitch_claims_refused_total" ["bridge"]
+        "Claims of guests to an IP address that another guest has.";
+    GUEST_ADDRESSES = Gauge "vswitch_guest_addresses" ["bridge"] "IP addresses of guests that are known.";
     NEIGHBOURS = Gauge "vswitch_neighbours" [] "MAC addresses of guests whose IP addresses are known.";
     PUNTS_LOST = Counter "vswitch_punts_lost_total" []
         "Control frames that the workers could not hand over because the queue was full.";
@@ -215,6 +225,14 @@ pub fn bond(into: &mut Vec<Sample>, status: &BondStatus) {
         level(into, &MEMBER_ACTIVE, labels, one_if(active));
         count(into, &MEMBER_LINK_FAILURES, labels, member.link_failures);
     }
+    if let Some(receive) = &status.receive {
+        for of in &receive.members {
+            let name: Arc<str> = of.member.as_str().into();
+            level(into, &RECEIVE_PEERS, [&bridge, &bond, &name], of.peers as f64);
+        }
+        count(into, &RECEIVE_UPDATES, [&bridge, &bond], receive.updates);
+        count(into, &RECEIVE_MOVES, [&bridge, &bond], receive.moved);
+    }
 }
 
 /// A bond's LACP.
@@ -250,6 +268,13 @@ pub fn lacp(into: &mut Vec<Sample>, status: &LacpStatus, stats: &LacpStats) {
             count(into, &LACP_CHURNED, [&bridge, &bond, &name, &side.into()], times);
         }
     }
+}
+
+/// Which of a bridge's guests has which IP address.
+pub fn owners(into: &mut Vec<Sample>, bridge: &str, owners: &Owners) {
+    let bridge: Arc<str> = bridge.into();
+    level(into, &GUEST_ADDRESSES, [&bridge], owners.len() as f64);
+    count(into, &CLAIMS_REFUSED, [&bridge], owners.refused());
 }
 
 /// A bridge's FDB.

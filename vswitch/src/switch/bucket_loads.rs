@@ -6,7 +6,7 @@ use std::time::Duration;
 use bond_port::Bond;
 use bond_port::status::BucketMove;
 use forwarding::bucket_loads::{BUCKETS, BucketLoads};
-use forwarding::tables::Tables;
+use forwarding::tables::{PortEntry, Tables};
 
 use super::Switch;
 use crate::fastpath::layout::MAX_LOADS;
@@ -41,7 +41,10 @@ impl LoadSlots {
     /// Gives numbers to all counters of the tables that have none yet. Returns which are new, and how many ports get none.
     pub(super) fn give(&mut self, tables: &Tables) -> (Vec<u8>, usize) {
         let (mut new, mut without) = (Vec::new(), 0);
-        for loads in tables.ports.iter().flatten().filter_map(|port| port.transmit.loads()) {
+        let received = |port: &PortEntry| port.receive.as_ref().map(|receive| Arc::clone(&receive.loads));
+        let both = |port: &PortEntry| [port.transmit.loads().map(Arc::clone), received(port)];
+        for loads in tables.ports.iter().flatten().flat_map(both).flatten() {
+            let loads = &loads;
             if self.of(loads).is_none() {
                 match self.assign(loads) {
                     Some(number) => new.push(number),
@@ -64,7 +67,11 @@ impl Switch {
     /// ends. `None`: the bond's plan doesn't count, or the kernel forwards and has no room to count for it, so that no more
     /// than a part of its load is known. One system call.
     pub fn bucket_loads(&self, bond: &str) -> Option<[u64; BUCKETS]> {
-        let loads = self.bond(bond)?.plan().loads()?;
+        self.octets_by_bucket(self.bond(bond)?.plan().loads()?)
+    }
+
+    /// The sum of counters in the tables: the workers' and the kernel's, as [`Self::bucket_loads`] has it. One system call.
+    pub(super) fn octets_by_bucket(&self, loads: &Arc<BucketLoads>) -> Option<[u64; BUCKETS]> {
         let mut octets = loads.read();
         if let Ok(kernel) = &self.fast.kernel {
             let by_kernel = kernel.bucket_loads(self.fast.loads.of(loads)?);
@@ -119,6 +126,16 @@ impl Switch {
                 bond.handle_loads(now, &counters);
             }
         }
+        let due = |bond: &Bond| bond.receive_deadline().is_some_and(|at| at <= now);
+        let due: Vec<_> = (self.bonds().filter(|(_, bond)| due(bond)))
+            .filter_map(|(_, bond)| Some((bond.name().to_owned(), Arc::clone(&bond.receive()?.loads))))
+            .collect();
+        for (name, loads) in due {
+            let counters = self.octets_by_bucket(&loads).unwrap_or([0; BUCKETS]);
+            if let Some(bond) = self.bond_mut(&name) {
+                bond.handle_receive_loads(now, &counters);
+            }
+        }
     }
 }
 
@@ -141,6 +158,7 @@ mod tests {
             snoop: false,
             learning: Learning::default(),
             storm: None,
+            receive: None,
         };
         let counted = |loads: &&Arc<BucketLoads>| TransmitPlan::Buckets {
             hash: HashPolicy::Layer2,

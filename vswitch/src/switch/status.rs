@@ -63,6 +63,7 @@ impl Moment<'_> {
         }
         for (_, bridge) in self.switch.bridges.iter() {
             samples::fdb(&mut all, &bridge.name, &bridge.fdb.stats());
+            samples::owners(&mut all, &bridge.name, &bridge.owners);
         }
         for ((bridge, vlan), (frames, bytes)) in self.vlan_counts() {
             samples::vlan(&mut all, bridge, vlan, frames, bytes);
@@ -217,6 +218,7 @@ impl Runtime for Moment<'_> {
             carrier: status.carrier,
             lacp_status: status.lacp.name().to_owned(),
             rebalancing: status.rebalancing.map(rebalancing),
+            receive: self.switch.receive_status(port),
             members: members.collect(),
         })
     }
