@@ -18,6 +18,8 @@
 //! - [`bond`]: the bond itself, and in `bond/ad.rs` what it does for a mode that speaks LACP
 //! - [`buckets`]: a transmit table in which as little as possible moves
 //! - [`rebalance`]: moving buckets by load
+//! - [`probe`]: link probes, the ARP monitor
+//! - [`flap`]: a link that keeps going down is held out
 //! - [`event`]: what happened, for logs and `monitor`
 //! - [`status`]: what `bond/show` prints
 //! - [`explain`]: why each member does or does not carry traffic, in plain words
@@ -30,11 +32,13 @@ pub mod bond;
 pub mod buckets;
 pub mod event;
 pub mod explain;
+pub mod flap;
 pub mod member;
 pub mod member_options;
 pub mod mode;
 pub mod monitor;
 pub mod options;
+pub mod probe;
 pub mod proc;
 pub mod rebalance;
 pub mod status;
@@ -48,4 +52,5 @@ pub use member_options::{MemberOptionError, MemberOptions};
 pub use mode::Mode;
 pub use monitor::LinkState;
 pub use options::{BondOptions, OptionError};
+pub use probe::ProbeOptions;
 pub use status::{BondStatus, LacpStatus, MemberStatus};

@@ -25,7 +25,9 @@ pub use self::error::OptionError;
 use self::choice::Refusal;
 use self::elsewhere::{ALIASES, COMMANDS, ELSEWHERE, Elsewhere};
 use self::table::{Entry, OPTIONS, VIEWS};
+use crate::flap::FlapLimit;
 use crate::mode::Mode;
+use crate::probe::{ProbeOptions, Validate};
 use crate::rebalance::BUCKETS;
 
 /// When a primary that is up becomes the active member again (`primary_reselect`).
@@ -100,6 +102,10 @@ pub struct BondOptions {
     pub peer_notif_delay: u32,
     /// Frames that arrive on inactive members are let in. Default: off.
     pub all_slaves_active: bool,
+    /// Link probes: the ARP monitor. Default: off.
+    pub probe: ProbeOptions,
+    /// When a member whose link keeps going down is held out. Default: never. Not an option of Linux.
+    pub flap_limit: Option<FlapLimit>,
 }
 
 impl Default for BondOptions {
@@ -122,6 +128,8 @@ impl Default for BondOptions {
             num_grat_arp: 1,
             peer_notif_delay: 0,
             all_slaves_active: false,
+            probe: ProbeOptions::default(),
+            flap_limit: None,
         }
     }
 }
@@ -202,7 +210,7 @@ impl BondOptions {
     ///
     /// # Errors
     /// [`OptionError::NotInMode`]: `primary` is set in a mode without an active member, `packets_per_slave` in another
-    /// than balance-rr, or an option of LACP in another than 802.3ad.
+    /// than balance-rr, or an option of LACP in another than 802.3ad. [`OptionError::NoProbes`]: link probes in 802.3ad.
     pub fn check(&self) -> Result<(), OptionError> {
         if self.primary.is_some() && !self.mode.has_active_member() {
             return Err(OptionError::NotInMode { option: "primary", neutral: "", mode: self.mode });
@@ -214,7 +222,15 @@ impl BondOptions {
                 mode: self.mode,
             });
         }
-        if self.mode != Mode::Ieee8023ad {
+        if self.mode == Mode::Ieee8023ad {
+            let defaults = ProbeOptions::default();
+            for option in NOT_8023AD {
+                let neutral = defaults.get(option);
+                if self.probe.get(option) != neutral {
+                    return Err(OptionError::NoProbes { option, neutral });
+                }
+            }
+        } else {
             let defaults = lacp::Options::default();
             for (option, neutral) in ONLY_8023AD {
                 if self.lacp.get(option) != defaults.get(option) {
@@ -253,6 +269,8 @@ impl BondOptions {
         };
         let own_macs = "members keep their own addresses and guests' frames their guests', so none need be swapped; \
                         it is as none";
+        let probe = &self.probe;
+        let (on, validates) = (self.probes(), probe.validate != Validate::None);
         let ignored = |option| format!("mode {mode} ignores it; it belongs to {option}");
         [
             stored(
@@ -270,6 +288,21 @@ impl BondOptions {
                 "rebalance_interval",
                 self.rebalance_interval != 0 && self.rebalancing().is_zero(),
                 &format!("mode {mode} moves no buckets by load; balance-xor and 802.3ad do"),
+            ),
+            stored(
+                "arp_interval",
+                probe.interval > 0 && !probe.is_on(),
+                "nothing is probed without a target (arp_ip_target or ns_ip6_target)",
+            ),
+            stored(
+                "arp_ip_target",
+                probe.interval == 0 && probe.targets().next().is_some(),
+                "nothing is probed without an interval (arp_interval)",
+            ),
+            stored(
+                "arp_all_targets",
+                on && probe.all_targets && !(validates && mode == Mode::ActiveBackup),
+                "as in Linux it has an effect in active-backup and together with arp_validate only",
             ),
             stored(
                 "resend_igmp",
@@ -299,6 +332,11 @@ impl BondOptions {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// Whether links are probed.
+    pub fn probes(&self) -> bool {
+        self.probe.is_on() && self.mode != Mode::Ieee8023ad
     }
 
     /// The `updelay` in force: what was asked for, rounded down to a multiple of `miimon` if that is not 0.
@@ -365,6 +403,9 @@ const ONLY_8023AD: [(&str, &str); 8] = [
     ("max_links", "0"),
     ("coupled_control", "on"),
 ];
+
+/// Options of link probes that Linux refuses in 802.3ad.
+const NOT_8023AD: [&str; 3] = ["arp_interval", "arp_validate", "arp_missed_max"];
 
 /// A key without OVS's and ifupdown's decorations.
 pub(crate) fn plain_key(key: &str) -> String {

@@ -71,7 +71,7 @@ pub fn unsolicited_na(mac: MacAddr, ip: impl Into<Ipv6Addr>) -> [u8; NA_LEN] {
 }
 
 /// An ARP request of a host for its own address.
-fn about(mac: MacAddr, ip: Ipv4Addr) -> ArpPacket {
+pub(crate) fn about(mac: MacAddr, ip: Ipv4Addr) -> ArpPacket {
     ArpPacket {
         hardware_type: arp::HARDWARE_ETHERNET.into(),
         protocol_type: ethernet::ETHERTYPE_IPV4.into(),
@@ -85,7 +85,7 @@ fn about(mac: MacAddr, ip: Ipv4Addr) -> ArpPacket {
     }
 }
 
-fn broadcast(src: MacAddr, ethertype: u16, packet: &ArpPacket) -> [u8; ethernet::MIN_FRAME] {
+pub(crate) fn broadcast(src: MacAddr, ethertype: u16, packet: &ArpPacket) -> [u8; ethernet::MIN_FRAME] {
     let header = EthernetHeader { dst: MacAddr::BROADCAST, src, ethertype: ethertype.into() };
     let mut frame = [0; ethernet::MIN_FRAME];
     let (head, rest) = frame.split_at_mut(ethernet::HEADER_LEN);
@@ -95,7 +95,7 @@ fn broadcast(src: MacAddr, ethertype: u16, packet: &ArpPacket) -> [u8; ethernet:
 }
 
 /// The Internet checksum (RFC 1071) of parts of an even number of octets each.
-fn checksum<'a>(parts: impl Iterator<Item = &'a [u8]>) -> u16 {
+pub(crate) fn checksum<'a>(parts: impl Iterator<Item = &'a [u8]>) -> u16 {
     let words = parts.flat_map(|part| part.chunks_exact(2)).map(|w| u32::from(w[0]) << 8 | u32::from(w[1]));
     let sum: u32 = words.sum();
     let folded = (sum & 0xffff) + (sum >> 16);

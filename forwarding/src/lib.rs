@@ -19,6 +19,7 @@
 //! - [`pipeline`]: the decision about one frame
 //! - [`drop_reason`]: every reason for which a frame is dropped
 //! - [`announce`]: frames that tell the network where a MAC is
+//! - [`solicit`]: frames that ask a host whether it is there
 #![forbid(unsafe_code)]
 
 pub mod announce;
@@ -30,6 +31,7 @@ pub mod ids;
 pub mod mac;
 pub mod parse;
 pub mod pipeline;
+pub mod solicit;
 pub mod storm;
 pub mod tables;
 pub mod turn;

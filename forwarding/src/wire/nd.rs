@@ -17,6 +17,8 @@ pub const ADVERTISEMENT: u8 = 136;
 pub const FLAG_SOLICITED: u32 = 1 << 30;
 /// Advertisement flag: it replaces what neighbours have cached.
 pub const FLAG_OVERRIDE: u32 = 1 << 29;
+/// Option: link-layer address of the sender (clause 4.6.1).
+pub const OPTION_SOURCE_ADDRESS: u8 = 1;
 /// Option: link-layer address of the target (clause 4.6.1).
 pub const OPTION_TARGET_ADDRESS: u8 = 2;
 

@@ -317,6 +317,7 @@ impl Switch {
             }
             bridge.statics.clone_from(&wanted.statics);
         }
+        self.sync_probe_entries();
     }
 
     /// Takes over what is active now into the model: the new model was made from an older one.

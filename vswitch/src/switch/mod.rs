@@ -12,6 +12,7 @@ pub mod fast;
 mod fast_status;
 mod lacp_status;
 mod links;
+mod probes;
 mod protocol;
 mod restart;
 mod roles;
@@ -35,6 +36,7 @@ use self::attached::Attached;
 use self::breath::Breath;
 pub use self::commit::Prepared;
 use self::fast::{Fast, FastPath};
+use self::probes::Probing;
 use self::protocol::Protocols;
 use self::restart::Restart;
 use self::slab::Slab;
@@ -92,6 +94,7 @@ pub struct Switch {
     incarnation: u8,
     /// What bonds' modes have to say to their partners.
     protocols: Protocols,
+    probing: Probing,
     restart: Restart,
     /// For work that takes long; everything else gets the time as an argument.
     breath: Breath,
@@ -162,6 +165,7 @@ impl Switch {
             indexed: BTreeSet::new(),
             incarnation: 0,
             protocols: Protocols::new()?,
+            probing: Probing::default(),
             restart: Restart::default(),
             breath: Breath::new(epoch),
             handed_over: false,
@@ -238,6 +242,7 @@ impl Switch {
             self.next_poll,
             self.announcer.next_deadline(),
             self.protocols.next_deadline(),
+            self.probing.next_deadline(),
             self.restart.next_deadline(),
         ];
         others.into_iter().chain([bonds, sweep]).flatten().min()
@@ -247,6 +252,7 @@ impl Switch {
     pub fn handle_timeout(&mut self, now: Duration) {
         // What has arrived counts, however late it is read.
         self.read_protocols(now);
+        self.prepare_probes(now);
         for port in self.ports.iter_mut() {
             if let Some(bond) =
                 port.1.bond.as_mut().filter(|bond| bond.next_deadline().is_some_and(|at| at <= now))
@@ -372,6 +378,9 @@ impl Switch {
             | BondEvent::Lacp { .. }
             | BondEvent::MemberLink { .. }
             | BondEvent::MemberDisabled { .. }
+            | BondEvent::Probed { .. }
+            | BondEvent::Target { .. }
+            | BondEvent::Damped { .. }
             | BondEvent::CarrierChanged(true) => {}
         }
         match event.weight() {
