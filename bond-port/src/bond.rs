@@ -87,7 +87,7 @@ pub struct Bond {
 impl Bond {
     /// A bond without members; it has no carrier. The balancer is that of `options.mode`.
     pub fn new(name: &str, options: BondOptions, balancer: Box<dyn Balancer>) -> Self {
-        let mut bond = Self {
+        Self {
             name: name.to_owned(),
             options,
             balancer,
@@ -107,9 +107,7 @@ impl Bond {
             outbox: VecDeque::new(),
             prober: None,
             probe_host: Host::default(),
-        };
-        bond.set_up_prober(Duration::ZERO);
-        bond
+        }
     }
 
     /// A device joins, after those that are members already. It need not exist: its link is down until a report says
@@ -124,6 +122,7 @@ impl Bond {
         let id = MemberId(self.next_id);
         self.next_id += 1;
         self.members.push(Member::new(id, member, now));
+        self.set_up_prober(now);
         self.revision += 1;
         self.update(now, vec![Change::Joined(id)]);
         Ok(())

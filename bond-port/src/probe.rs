@@ -110,7 +110,7 @@ impl Prober {
             active: None,
             candidate: None,
             targets: Vec::new(),
-            next: now,
+            next: now.saturating_add(SOON),
             next_count: now,
             outbox: VecDeque::new(),
             events: VecDeque::new(),
@@ -119,7 +119,7 @@ impl Prober {
         prober
     }
 
-    /// Other options. Members that live go on living until they are judged by them.
+    /// Other options. Members that are up have their time to prove it anew.
     pub fn reconfigure(&mut self, now: Duration, options: ProbeOptions, one_speaks: bool) {
         if self.options == options && self.one_speaks == one_speaks {
             return;
@@ -128,12 +128,12 @@ impl Prober {
         if !same || self.options.vlan != options.vlan {
             let fresh = |address| Target { address, heard: None, since: None, answers: true };
             self.targets = options.targets().map(fresh).collect();
-            self.stations.iter_mut().for_each(|station| station.forget(now, self.targets.len()));
         }
+        self.stations.iter_mut().for_each(|station| station.forget(now, self.targets.len()));
         (self.options, self.one_speaks) = (options, one_speaks);
         (self.candidate, self.active) = (None, None);
         self.next = self.next.min(now.saturating_add(self.options.period()));
-        self.next_count = now;
+        self.next_count = now.saturating_add(SOON);
     }
 
     /// The bridge's internal port has these addresses.
@@ -304,7 +304,7 @@ impl Prober {
     /// Asks all targets by the members whose turn it is, and says when to judge next. To be called after the bond has
     /// drawn its conclusions from [`Self::judge`].
     pub fn ask(&mut self, now: Duration) {
-        self.next = now.saturating_add(self.options.period().max(Duration::from_millis(1)));
+        self.next = now.saturating_add(self.options.period().max(SOON));
         if !self.one_speaks {
             let all: Vec<_> = (self.stations.iter()).filter(|s| s.has_carrier()).map(|s| s.id).collect();
             all.into_iter().for_each(|id| self.ask_by(now, id));
@@ -320,7 +320,7 @@ impl Prober {
 
     /// To be called when all members' frames have been counted.
     pub fn counted(&mut self, now: Duration) {
-        self.next_count = now.saturating_add((self.options.period() / 4).max(Duration::from_millis(1)));
+        self.next_count = now.saturating_add((self.options.period() / 4).max(SOON));
     }
 
     /// The next frame to be sent, from its destination address on, with its tag.
@@ -420,14 +420,15 @@ impl Prober {
     }
 
     fn judge_targets(&mut self, now: Duration) {
-        let (period, missed) = (self.options.period(), self.options.missed_max.into());
+        // One interval more than the active member has, in which the next one asks.
+        let (period, missed) = (self.options.period(), u32::from(self.options.missed_max));
         let asked = |station: &Station| station.last_tx.is_some_and(|at| within(now, at, period, 1));
         if !self.stations.iter().any(asked) {
             return;
         }
         for target in &mut self.targets {
             let Some(last) = target.heard.max(target.since) else { continue };
-            let answers = within(now, last, period, missed) && (target.answers || target.heard == Some(last));
+            let answers = within(now, last, period, missed + 1) && (target.answers || target.heard == Some(last));
             if answers != target.answers {
                 target.answers = answers;
                 self.events.push_back(Event::Target { target: target.address, answers });
@@ -444,6 +445,8 @@ impl Prober {
     }
 }
 
+/// The shortest time between two looks.
+const SOON: Duration = Duration::from_millis(1);
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
 /// The frame with the tag of a VLAN behind its addresses; without one if that is 0.

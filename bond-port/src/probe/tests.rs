@@ -4,10 +4,7 @@ use super::*;
 
 use core::net::Ipv4Addr;
 use forwarding::solicit::{arp_request, neighbour_solicitation};
-use forwarding::wire::arp::ArpPacket;
-use forwarding::wire::ethernet;
 use proptest::prelude::*;
-use zerocopy::IntoBytes;
 
 const A: MemberId = MemberId(0);
 const B: MemberId = MemberId(1);
@@ -53,7 +50,7 @@ impl Rig {
         let now = ms(10_000);
         let device = |id: &MemberId| Device { id: *id, carrier: Some(true), mac: Some(mac(*id)) };
         let devices: Vec<_> = members.iter().map(device).collect();
-        let prober = Prober::new(now, options, active.is_some());
+        let prober = Prober::new(now - SOON, options, active.is_some());
         let mut rig = Self { prober, now, devices, active, sent: Vec::new(), frames: 0 };
         rig.sync();
         rig
@@ -128,11 +125,10 @@ impl Rig {
 /// A target's reply to a member.
 fn reply_to(target: Ipv4Addr, to: Ipv4Addr, to_mac: MacAddr) -> Vec<u8> {
     let mut frame = arp_request(TARGET_MAC, target, to);
-    let mut packet = *ArpPacket::parse(&frame[ethernet::HEADER_LEN..]).unwrap();
-    packet.operation = 2.into();
-    packet.target_mac = to_mac;
     frame[..6].copy_from_slice(&to_mac.0);
-    frame[ethernet::HEADER_LEN..][..28].copy_from_slice(packet.as_bytes());
+    // Operation and target's address (RFC 826).
+    frame[20..22].copy_from_slice(&[0, 2]);
+    frame[32..38].copy_from_slice(&to_mac.0);
     frame.to_vec()
 }
 

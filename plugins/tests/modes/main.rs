@@ -10,6 +10,7 @@ mod group;
 mod lacp_rig;
 mod loads;
 mod options;
+mod probes;
 mod proc_text;
 mod properties;
 mod restart;

@@ -257,8 +257,12 @@ impl World {
                     assert!(speaks_lacp || *bond.plan() == TransmitPlan::One(member));
                 }
                 BondEvent::MemberLink { from, to, .. } => assert_ne!(from, to),
-                BondEvent::MemberDisabled { .. } | BondEvent::BucketMoved { .. } | BondEvent::Lacp { .. } => {
-                }
+                BondEvent::MemberDisabled { .. }
+                | BondEvent::BucketMoved { .. }
+                | BondEvent::Lacp { .. }
+                | BondEvent::Probed { .. }
+                | BondEvent::Target { .. }
+                | BondEvent::Damped { .. } => {}
             }
         }
         let now_so = Told { carrier: bond.carrier(), active: bond.active().map(str::to_owned) };
