@@ -259,6 +259,11 @@ impl Prober {
     /// Gives a verdict on every member (`bond_ab_arp_inspect`, `bond_loadbalance_arp_mon`); says whether one is another.
     pub fn judge(&mut self, now: Duration) -> bool {
         let (period, missed) = (self.options.period(), u32::from(self.options.missed_max));
+        // Nobody was asked in time, so silence says nothing.
+        if now > self.next.saturating_add(period / 2) {
+            let alive = self.stations.iter_mut().filter(|station| station.alive && station.has_carrier());
+            alive.for_each(|station| station.since = Some(now));
+        }
         let mut changed = false;
         for index in 0..self.stations.len() {
             let station = &self.stations[index];
@@ -428,7 +433,8 @@ impl Prober {
         }
         for target in &mut self.targets {
             let Some(last) = target.heard.max(target.since) else { continue };
-            let answers = within(now, last, period, missed + 1) && (target.answers || target.heard == Some(last));
+            let answers =
+                within(now, last, period, missed + 1) && (target.answers || target.heard == Some(last));
             if answers != target.answers {
                 target.answers = answers;
                 self.events.push_back(Event::Target { target: target.address, answers });

@@ -385,9 +385,9 @@ fn a_member_just_made_active_has_two_intervals_and_a_half() {
     rig.silence(2);
     rig.set_active(Some(B));
     rig.silence(3);
-    assert_eq!(rig.alive()[1], true, "its last sign of life is long ago");
+    assert!(rig.alive()[1], "its last sign of life is long ago");
     rig.silence(1);
-    assert_eq!(rig.alive()[1], false);
+    assert!(!rig.alive()[1]);
 }
 
 #[test]
@@ -602,6 +602,24 @@ fn a_target_that_falls_silent_is_told_of_once_and_once_more_when_it_is_back() {
     rig.interval(&[(A, reply(T1, A)), (A, reply(T2, A))]);
     rig.interval(&[(A, reply(T1, A))]);
     assert_eq!(rig.events(), [Event::Target { target: T2.into(), answers: true }]);
+}
+
+#[test]
+fn silence_says_nothing_when_we_were_late_to_ask() {
+    let mut rig = Rig::new(options(Validate::All), &[A, B], None);
+    for _ in 0..5 {
+        rig.interval(&[(A, reply(T1, A)), (B, reply(T1, B))]);
+    }
+    // The daemon had no time for a second.
+    rig.now += ms(1_000);
+    rig.tick();
+    assert_eq!(rig.alive(), [true, true]);
+    rig.prober.handle_frame(rig.now, A, &reply(T1, A));
+    rig.rest();
+    rig.interval(&[(A, reply(T1, A))]);
+    rig.interval(&[(A, reply(T1, A))]);
+    rig.tick();
+    assert_eq!(rig.alive(), [true, false], "B really is silent");
 }
 
 #[test]

@@ -116,6 +116,7 @@ impl Switch {
             }
         }
         self.finish_adoption(Tick::at(now));
+        self.sync_probe_entries();
         self.sync_hooks();
         if commands == 0 {
             self.fast.remove_other_layouts();

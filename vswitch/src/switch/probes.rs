@@ -127,9 +127,14 @@ impl Switch {
                 bridge.fdb.remove(*vlan, *mac);
             }
         }
-        for (bridge, vlan, mac, port) in ports {
-            let Some(bridge) = self.bridges.get(bridge) else { continue };
-            if !bridge.fdb.add_static(vlan, mac, port) {
+        for (number, vlan, mac, port) in ports {
+            let Some(bridge) = self.bridges.get(number) else { continue };
+            let known = bridge.fdb.entry(vlan, mac, now);
+            if known.is_some_and(|known| known.is_static && known.port == port) {
+                continue;
+            }
+            let is_new = !self.probing.entries.contains(&(number, vlan, mac));
+            if !bridge.fdb.add_static(vlan, mac, port) && is_new {
                 tracing::warn!(bridge = bridge.name, vlan, %mac, "no room for a member's own address in the FDB");
             }
         }
