@@ -209,7 +209,7 @@ fn guests_and_tables_see_nothing_of_the_answers() -> Result<()> {
     let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
     for fast in executors() {
         for mode in ["mode=1", "mode=2"] {
-            let (topology, switch) =
+            let (topology, mut switch) =
                 lab(fast, &format!("{mode} arp_interval=100 arp_ip_target=10.0.0.100 arp_validate=active"))?;
             until_all_alive(&switch)?;
             let guest = Capture::open(topology.guest(1), "eth0")?;
@@ -223,6 +223,15 @@ fn guests_and_tables_see_nothing_of_the_answers() -> Result<()> {
                 let mac = parse_mac(&mac)?;
                 ensure!(!own.contains(&mac) || port == BOND, "{mode}: {} is behind {port}", format_mac(mac));
             }
+            // The same after a crash: the next daemon takes the table over, or makes it anew.
+            switch.kill()?;
+            switch.launch()?;
+            until_all_alive(&switch)?;
+            guest.take()?;
+            let flooded = guest.take_for(WHILE)?;
+            let to_members =
+                flooded.iter().filter(|frame| own.iter().any(|mac| frame.bytes.starts_with(mac)));
+            ensure!(to_members.count() == 0, "{mode}: answers are flooded after a restart");
             // Guests' own ARP goes its way, through the filter's eyes too.
             topology.guest(1).ip("neigh flush all")?;
             ensure!(reaches(topology.guest(1), ipv4(REMOTE)), "{mode}: the guest's ARP does not get through");
