@@ -141,7 +141,8 @@ impl Bond {
             self.mac_from = None;
             self.active_mac = None;
         }
-        self.update(now, Vec::new());
+        let changes = self.watch(now);
+        self.update(now, changes);
         Ok(())
     }
 

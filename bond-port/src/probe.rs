@@ -1,7 +1,7 @@
 //! Link probes: whether hosts that are there for certain can be reached by a member.
 //!
 //! Carrier says that the next device is on. A [`Prober`] asks hosts (`arp_ip_target` by ARP, `ns_ip6_target` by neighbour
-//! solicitation) and gives a verdict on each member, by the rules of the Linux driver's ARP monitor
+//! solicitation) and gives a verdict on each member, by the rules of Linux's ARP monitor
 //! (`bond_activebackup_arp_mon`, `bond_loadbalance_arp_mon`): every `arp_interval` it first judges, then asks. What counts
 //! as a sign of life is `arp_validate`'s word. The bond takes a member for down that has no carrier, or that the prober
 //! says is down; `updelay` and `downdelay` run as ever.

@@ -25,9 +25,9 @@ impl Bond {
         self.balancer.lacp()
     }
 
-    /// A frame of a protocol that the bond speaks has arrived at a member by a socket: from the destination address on,
-    /// without its tag. `Ok(None)`: it was for the link probes, or is
-    /// for nobody here: not to the Slow Protocols' address, or the mode speaks no LACP.
+    /// A frame of a protocol that the bond speaks has arrived at a member: from the destination address on, without its
+    /// tag. `Ok(None)`: it was for the link probes, or is for nobody here: not to the Slow Protocols' address, or the mode
+    /// speaks no LACP.
     ///
     /// # Errors
     /// LACP does not take it; it is counted.
@@ -63,7 +63,8 @@ impl Bond {
         self.update(now, Vec::new());
     }
 
-    /// The next frame that the mode or the link probes want to send. To be called until there is none after everything else.
+    /// The next frame that the mode or the link probes want to send. To be called until there is none after everything
+    /// else.
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
         if let Some(transmit) = self.outbox.pop_front() {
             return Some(transmit);

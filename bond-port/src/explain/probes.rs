@@ -29,8 +29,8 @@ pub(super) fn out_of_use(member: &MemberStatus) -> Option<String> {
     }
     let probe = member.probe.filter(|probe| member.carrier && !probe.alive)?;
     Some(match probe.silent {
-        Some(silent) => format!("it has carrier, but link probes have heard nothing for {}", span(silent)),
-        None => "it has carrier, but link probes have heard nothing since".to_owned(),
+        Some(silent) => format!("carrier is there, but link probes have heard nothing for {}", span(silent)),
+        None => "carrier is there, but link probes have heard nothing since".to_owned(),
     })
 }
 

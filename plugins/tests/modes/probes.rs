@@ -107,7 +107,8 @@ fn active_backup_leaves_a_silent_cable_and_takes_it_back() {
     lan.pass(1_000);
     assert_eq!(lan.links(), [Down, Up]);
     assert!(
-        lan.why(0).starts_with("sends nothing: it has carrier, but link probes have heard nothing for 1.3 s"),
+        lan.why(0)
+            .starts_with("sends nothing: carrier is there, but link probes have heard nothing for 1.3 s"),
         "{}",
         lan.why(0)
     );

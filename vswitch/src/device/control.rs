@@ -14,7 +14,8 @@ use super::DeviceError;
 
 /// Octets of a received frame that are kept: more than any LACPDU, marker, ARP or neighbour discovery fills.
 const MAX_OCTETS: usize = 256;
-/// What `SO_PRIORITY` Linux's bonding driver gives to LACPDUs and ARP probes (`TC_PRIO_CONTROL`): past whatever waits in the queue.
+/// What `SO_PRIORITY` Linux's bonding driver gives to LACPDUs and ARP probes (`TC_PRIO_CONTROL`): past whatever waits in
+/// the queue.
 const PRIORITY: libc::c_int = 7;
 
 /// A packet socket of the control thread, bound to one device.
