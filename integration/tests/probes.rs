@@ -258,7 +258,14 @@ fn the_hosts_own_address_is_not_taken_away_from_it() -> Result<()> {
             // By now its address is known to the probes.
             std::thread::sleep(Duration::from_millis(1500));
             until_all_alive(&switch)?;
-            let host = format_mac(topology.host.mac(BRIDGE)?);
+            let own = topology.host.mac(BRIDGE)?;
+            let host = format_mac(own);
+            let flooded = Capture::open(topology.guest(1), "eth0")?.take_for(WHILE)?;
+            let to_host = flooded.iter().filter(|frame| frame.bytes.starts_with(&own)).count();
+            ensure!(
+                to_host == 0,
+                "{mode}: {to_host} answers to the host, which is silent, were flooded to the guest"
+            );
             if mode == "mode=1" {
                 ensure!(
                     reaches(&topology.host, ipv4(REMOTE)),

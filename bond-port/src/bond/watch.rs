@@ -24,6 +24,11 @@ impl Bond {
         self.probe_host = host;
     }
 
+    /// The internal port as last told.
+    pub fn probe_host(&self) -> &Host {
+        &self.probe_host
+    }
+
     /// How many frames a member has received, of whatever kind ([`Prober::count`]).
     pub fn count_frames(&mut self, now: Duration, member: &str, frames: u64) {
         let Some(id) = self.member(member).map(Member::id) else { return };

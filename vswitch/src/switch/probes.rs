@@ -71,8 +71,6 @@ impl Switch {
 
     fn look_at_addresses(&mut self, now: Duration) {
         self.probing.next_addresses = Some(now.saturating_add(ADDRESSES_PERIOD));
-        // A member's address may be another one by now.
-        self.sync_probe_entries();
         let all = match addresses::ip() {
             Ok(all) => all,
             Err(error) => return tracing::warn!(%error, "link probes are sent without addresses of the host"),
@@ -87,6 +85,8 @@ impl Switch {
                 bond.set_probe_host(host);
             }
         }
+        // The addresses of members may be others by now too.
+        self.sync_probe_entries();
     }
 
     /// The internal port of a bond's bridge, if it is in the VLAN of the bond's probes.
@@ -104,14 +104,19 @@ impl Switch {
     }
 
     /// Enters members' addresses into the FDB, behind their bond: what comes to such an address has arrived and is not
-    /// flooded, and a probe that the upstream switch sends back is not learned.
+    /// flooded, and a probe that the upstream switch sends back is not learned. Likewise the internal port's, if probes are
+    /// sent from it: the host itself may be silent for long.
     pub(super) fn sync_probe_entries(&mut self) {
         let mut wanted = BTreeSet::new();
         let mut ports = Vec::new();
         for (number, port) in self.ports.iter() {
             let Some(bond) = port.bond.as_ref().filter(|bond| bond.prober().is_some()) else { continue };
             let Some(vlan) = probe_vlan(port, bond) else { continue };
-            for mac in bond.members().iter().filter_map(|member| member.mac()) {
+            let members = bond.members().iter().filter_map(|member| member.mac()).map(|mac| (mac, number));
+            let internal = self.bridges.get(port.bridge).and_then(|bridge| self.port(&bridge.name));
+            let host = bond.probe_host();
+            let host = host.mac.zip(internal).filter(|_| !host.addresses.is_empty());
+            for (mac, number) in members.chain(host.map(|(mac, (number, _))| (mac, number))) {
                 let by_hand =
                     self.bridges.get(port.bridge).is_some_and(|b| b.statics.contains_key(&(vlan, mac)));
                 if mac.is_valid_source() && !by_hand && wanted.insert((port.bridge, vlan, mac)) {
