@@ -238,6 +238,7 @@ fn targets_and_sources_of_link_probes() {
     assert_eq!(six.get("ns_ip6_target").unwrap(), "2001:db8::1,fe80::1");
     assert!(set("arp_vlan", "4094").is_ok() && set("arp_vlan", "4095").is_err());
     assert_eq!(set("flap_limit", "5/60").unwrap().get("flap_limit").unwrap(), "5/60");
+    assert!(ProbeOptions::NAMES.iter().all(|name| BondOptions::canonical(name) == Ok(name)));
     assert!(refused("flap_limit", "5").contains("TIMES/SECONDS such as 5/60"));
 }
 
