@@ -68,6 +68,18 @@ pub enum OptionError {
         /// Why, and what to do.
         reason: &'static str,
     },
+    /// An option of link probes in 802.3ad.
+    #[error(
+        "bond option {option} is not supported in mode 802.3ad; clear it ({option}={neutral}) or choose another mode: \
+         LACP itself watches every link (lacp_rate=fast notices a silent partner within 3 s), and by which member a \
+         target's answer comes back is the partner's choice"
+    )]
+    NoProbes {
+        /// The option.
+        option: &'static str,
+        /// The value that means nothing and is therefore allowed.
+        neutral: String,
+    },
     /// An option that has no meaning in the mode (Linux: `EACCES`).
     #[error(
         "bond option {option} is not supported in mode {mode}; clear it ({option}={neutral}) or choose another mode"
