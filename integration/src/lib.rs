@@ -12,7 +12,9 @@
 //! - [`netfilter`]: which nftables tables there are
 //! - [`topology`]: guests, host, upstream switch and remote, wired up
 //! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
+//! - [`fdb_moves`]: addresses that move from port to port of a Linux bridge
 //! - [`fastpath`]: the switch's kernel fast path, seen from outside
+//! - [`modes`]: each mode of a bond with what it needs at the other end
 //! - [`probe`]: numbered datagrams that show what an event cost
 //! - [`numbered`]: single numbered frames, to tell by which wires each came
 //! - [`qemu`]: virtual machines with a kernel of their own
@@ -35,11 +37,13 @@
 pub mod capture;
 pub mod crowd;
 pub mod fastpath;
+pub mod fdb_moves;
 pub mod generator;
 pub mod hash;
 pub mod lacp_lab;
 pub mod lacpdu;
 pub mod many_bonds;
+pub mod modes;
 pub mod netfilter;
 pub mod netns;
 pub mod numbered;
