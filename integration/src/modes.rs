@@ -157,6 +157,19 @@ impl Lab {
         Ok(())
     }
 
+    /// What both switches have dropped, and why: for messages.
+    pub fn drops(&self) -> String {
+        let of = |switch: &Vswitch| -> Option<String> {
+            let counters = switch.json("counters/show").ok()?;
+            let devices =
+                counters.as_object()?.iter().map(|(name, device)| format!("{name} {}", device["drops"]));
+            Some(devices.collect::<Vec<_>>().join(", "))
+        };
+        let switches =
+            std::iter::once(&self.near).chain(&self.far).map(|switch| of(switch).unwrap_or_default());
+        format!("dropped here, and at the other end: {}", switches.collect::<Vec<_>>().join("; "))
+    }
+
     /// A station must reach the remote host.
     pub fn reach(&self, station: &Namespace) -> Result<()> {
         for ip in [ipv4, ipv6] {

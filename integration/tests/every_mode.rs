@@ -239,12 +239,14 @@ fn check(case: Case, executor: Kind, steady: Duration) -> Result<()> {
     check_steady(case, &lab, steady)?;
     check_floods(case, &lab)?;
     check_spread(case, &lab)?;
-    check_failover(case, &lab)?;
+    check_failover(case, &lab).with_context(|| lab.drops())?;
     check_floods(case, &lab)
 }
 
 fn check_all(executor: Kind, steady: Duration) -> Result<()> {
-    for case in modes::all()? {
+    let only = std::env::var("VSWITCH_MODE").ok();
+    let cases = modes::all()?.into_iter().filter(|case| only.as_deref().is_none_or(|only| only == case.mode));
+    for case in cases {
         check(case, executor, steady).with_context(|| format!("{} on {}", case.mode, executor.name()))?;
     }
     Ok(())
