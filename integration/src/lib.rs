@@ -32,6 +32,7 @@
 //! - [`pktgen`]: small frames as fast as they go
 //! - [`tcp`]: a paced TCP stream of our own, and `iperf3`
 //! - [`ping_pong`]: round-trip times
+//! - [`radio`]: a NIC like a wireless one, slow and half duplex
 //! - [`testing`]: what tests share: skipping aloud, waiting with a deadline
 
 pub mod capture;
@@ -53,6 +54,7 @@ pub mod pktgen;
 pub mod probe;
 pub mod process;
 pub mod qemu;
+pub mod radio;
 pub mod random;
 pub mod rpc;
 pub mod switch;

@@ -5,8 +5,8 @@
 //! `prio`. (Since 6.0 Linux goes back to the first member that is up whenever another device joins or
 //! `primary_reselect` is written, also from a member that was set by hand.)
 //!
-//! A planned change, from a member whose link is up, loses nothing: until the upstream switch has relearned, the old
-//! member still lets in what is for our guests ([`GRACE`]).
+//! A planned change, from a member whose link is up or from another mode, loses nothing: until the upstream switch has
+//! relearned, the old members still let in what is for our guests ([`GRACE`]).
 
 use core::time::Duration;
 
@@ -39,6 +39,11 @@ impl Balancer for ActiveBackup {
         let changed = new != self.active;
         if changed {
             self.change(view, new);
+        }
+        if is_new_mode(view) {
+            // In the mode before frames came by any member.
+            let others = view.members.iter().map(Member::id).filter(|id| Some(*id) != new);
+            self.graced.extend(others.map(|id| (id, view.now.saturating_add(GRACE))));
         }
         self.settling = self.settling.filter(|until| *until > view.now);
         self.graced.retain(|(id, until)| *until > view.now && view.member(*id).is_some_and(has_link));
@@ -182,6 +187,12 @@ fn best<'a>(view: &View<'a>) -> Option<&'a Member> {
 /// The link is up. A member that was disabled by hand gets its grace: frames for our guests are still on the way.
 fn has_link(member: &Member) -> bool {
     member.link() == LinkState::Up
+}
+
+fn is_new_mode(view: &View<'_>) -> bool {
+    let from_another =
+        |change: &Change| matches!(change, Change::Options(before) if before.mode != view.options.mode);
+    view.changes.iter().any(from_another)
 }
 
 fn set_by_hand(change: &Change) -> Option<MemberId> {
