@@ -53,13 +53,17 @@ const fn case(mode: &'static str, far_end: FarEnd, spread: Spread, options: &'st
     Case { mode, far_end, spread, options }
 }
 
+/// With coupled control, the default, the end that is first to hear that the other has attached a link sends by it before the
+/// other lets frames in: some milliseconds of losses whenever a link is added.
+const AD: &str = "xmit_hash_policy=layer3+4 lacp_rate=fast coupled_control=off";
+
 /// In the order of Linux's numbers. A new mode is a new row.
 const CASES: [Case; 8] = [
     case("balance-rr", FarEnd::Lag, Spread::Shared, ""),
     case("active-backup", FarEnd::Ports, Spread::One, ""),
     case("balance-xor", FarEnd::Lag, Spread::Shared, "xmit_hash_policy=layer3+4"),
     case("broadcast", FarEnd::Lag, Spread::Copies, ""),
-    case("802.3ad", FarEnd::Lacp, Spread::Shared, "xmit_hash_policy=layer3+4 lacp_rate=fast"),
+    case("802.3ad", FarEnd::Lacp, Spread::Shared, AD),
     case("balance-tlb", FarEnd::Ports, Spread::Shared, ""),
     case("balance-alb", FarEnd::Ports, Spread::Shared, ""),
     case("balance-slb", FarEnd::Ports, Spread::Shared, ""),
@@ -130,11 +134,12 @@ impl Lab {
             FarEnd::Lag | FarEnd::Lacp => {
                 let far = Vswitch::start(&topology.up)?;
                 let members: Vec<_> = (1..=uplinks).map(|i| format!("p{i}")).collect();
-                let mode = if far_end == FarEnd::Lag { "balance-xor" } else { "802.3ad lacp_rate=fast" };
+                let mode = if far_end == FarEnd::Lag { of("balance-xor")? } else { of("802.3ad")? };
                 far.vsctl(&format!(
-                    "add-br {UPSTREAM} -- add-port {UPSTREAM} r -- add-bond {UPSTREAM} lag {} mode={mode} \
-                     xmit_hash_policy=layer3+4",
-                    members.join(" ")
+                    "add-br {UPSTREAM} -- add-port {UPSTREAM} r -- add-bond {UPSTREAM} lag {} mode={} {}",
+                    members.join(" "),
+                    mode.mode,
+                    mode.options
                 ))?;
                 Some(far)
             }
