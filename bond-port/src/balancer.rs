@@ -6,6 +6,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use forwarding::bucket_set::BucketSet;
 use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, TransmitPlan};
 use lacp::Lacp;
@@ -94,6 +95,12 @@ pub struct Compiled {
 pub trait Balancer: fmt::Debug + Send {
     /// Makes a plan. Called after every change and at the deadline; may remember what it needs between calls.
     fn compile(&mut self, view: &View<'_>) -> Compiled;
+
+    /// The members that have got buckets with the last plan, and which: the MACs of these
+    /// ([`forwarding::flow_hash::slb`]), and no others, are to be announced by that member. Asked once after each plan.
+    fn take_moved(&mut self) -> Vec<(MemberId, BucketSet)> {
+        Vec::new()
+    }
 
     /// What moves buckets of the transmit table by load, if anything does.
     fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {

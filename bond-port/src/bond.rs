@@ -9,6 +9,7 @@ mod restart;
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use forwarding::bucket_set::BucketSet;
 use forwarding::drop_reason::DropReason;
 use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
@@ -213,6 +214,9 @@ impl Bond {
         let before = core::mem::replace(&mut self.options, options);
         if let Some(balancer) = balancer {
             self.balancer = balancer;
+            // What the old mode had to announce need not be true any more; the new one says what is.
+            self.announcements = Announcements::default();
+            self.events.retain(|event| !matches!(event, BondEvent::Announce { .. }));
         }
         let delays = self.delays();
         let mut changes = vec![Change::Options(Box::new(before))];
@@ -417,6 +421,7 @@ impl Bond {
             self.announcements.start(now, member, &self.options);
             self.announce(now);
         }
+        self.announce_moved(now);
         if self.carrier() != carrier {
             self.events.push_back(BondEvent::CarrierChanged(!carrier));
         }
@@ -430,14 +435,34 @@ impl Bond {
         self.active.changed = Some((cause, now));
         self.active.changes += 1;
         self.announcements.stop();
-        self.events.retain(|event| !matches!(event, BondEvent::Announce { .. }));
+        self.events.retain(|event| !matches!(event, BondEvent::Announce { buckets: None, .. }));
         self.events.push_back(BondEvent::ActiveChanged { old, new, cause });
     }
 
     fn announce(&mut self, now: Duration) {
-        let Some(id) = self.announcements.due(now, &self.options) else { return };
-        if let Some(device) = self.members.iter().find(|member| member.id == id).and_then(Member::device) {
-            self.events.push_back(BondEvent::Announce { member: device });
+        for (id, buckets) in self.announcements.due(now, &self.options) {
+            let member = self.members.iter().find(|member| member.id == id);
+            if let Some(member) = member.and_then(Member::device) {
+                self.events.push_back(BondEvent::Announce { member, buckets });
+            }
         }
+    }
+
+    /// Begins to announce the MACs of buckets that are another member's with the last plan.
+    fn announce_moved(&mut self, now: Duration) {
+        let moved = self.balancer.take_moved();
+        if moved.is_empty() {
+            return;
+        }
+        let all = moved.iter().fold(BucketSet::NONE, |all, (_, buckets)| all.union(*buckets));
+        self.events.retain_mut(|event| match event {
+            BondEvent::Announce { buckets: Some(buckets), .. } => {
+                *buckets = buckets.without(all);
+                !buckets.is_empty()
+            }
+            _ => true,
+        });
+        self.announcements.start_moved(now, &moved, all, &self.options);
+        self.announce(now);
     }
 }

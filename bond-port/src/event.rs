@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use forwarding::bucket_set::BucketSet;
 use forwarding::ids::DeviceId;
 use lacp::receive::State as Receive;
 
@@ -105,11 +106,13 @@ pub enum BondEvent {
         /// Why.
         cause: ActiveCause,
     },
-    /// Every MAC behind the bridge's other ports is to be announced by this device, so that the upstream switch learns
-    /// where it is now. An older one that was not yet taken is withdrawn.
+    /// MACs behind the bridge's other ports are to be announced by this device, so that the upstream switch learns
+    /// where they are now. An older one that was not yet taken is withdrawn, as far as it is about the same MACs.
     Announce {
         /// The device to send by.
         member: DeviceId,
+        /// Those whose bucket ([`forwarding::flow_hash::slb`]) is one of these; `None`: all.
+        buckets: Option<BucketSet>,
     },
     /// The bond got or lost its carrier.
     CarrierChanged(bool),
@@ -217,7 +220,12 @@ impl fmt::Display for BondEvent {
             Self::ActiveChanged { old: _, new: None, cause } => {
                 write!(f, "now running without any active member: {cause}")
             }
-            Self::Announce { member } => write!(f, "announcing learned addresses by device {}", member.0),
+            Self::Announce { member, buckets: None } => {
+                write!(f, "announcing learned addresses by device {}", member.0)
+            }
+            Self::Announce { member, buckets: Some(buckets) } => {
+                write!(f, "announcing learned addresses of {} buckets by device {}", buckets.len(), member.0)
+            }
             Self::CarrierChanged(up) => write!(f, "carrier {}", if *up { "on" } else { "off" }),
             Self::BucketMoved { bucket, from, to, load, by_hand } => {
                 let why = if *by_hand { "by hand" } else { "by load" };

@@ -107,7 +107,7 @@ impl Bond {
             return share;
         }
         match (member.buckets, status.buckets) {
-            _ if member.active => format!(
+            (None, _) if member.active => format!(
                 "sends all frames: it is the active member, for {}{}",
                 span(status.active_age.unwrap_or_default()),
                 cause(status)
@@ -117,7 +117,8 @@ impl Bond {
             _ if !member.enabled || member.link != LinkState::Up => {
                 format!("sends nothing: {}", unusable(member))
             }
-            _ => {
+            (Some(_), _) => "sends nothing: it holds no bucket".to_owned(),
+            (None, _) => {
                 format!("sends nothing: it stands by while {} is active", active.unwrap_or("another member"))
             }
         }
@@ -173,6 +174,7 @@ fn described(policy: HashPolicy) -> String {
         HashPolicy::Offload => {
             "the flow hash that a frame brings along, or else the layer3+4 hash".to_owned()
         }
+        HashPolicy::Slb => "the hash of source address and VLAN".to_owned(),
         policy => format!("the {} hash", policy.name()),
     }
 }
@@ -250,6 +252,18 @@ fn receiving(member: &MemberStatus) -> String {
         }
         Admission::Grace => {
             "receives frames for known guests only, for a moment: it was the active member until just now"
+        }
+        Admission::Buckets { own, lately, groups } => {
+            let mut text = match groups {
+                true => "is the active member: receives broadcasts and multicasts, and",
+                false => "receives",
+            }
+            .to_owned();
+            text += &format!(" unicast frames to the addresses of its {} buckets", own.len());
+            if !lately.is_empty() {
+                text += &format!(" and, for a moment, of {} that it had until just now", lately.len());
+            }
+            return text + "; not those of our own guests that the switch sends back";
         }
         Admission::Nothing => "receives nothing: what arrives is dropped as inactive_member",
     }

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use crate::options::choice::Choice;
+use crate::options::choice::{Choice, NAME_ONLY};
 
-/// A mode that has a plugin. Names and numbers are Linux's.
+/// A mode that has a plugin. Names and numbers are Linux's, but for [`Self::BalanceSlb`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
     /// `balance-rr`, 0: members take turns, so frames of one flow may overtake each other; the switch needs a static
@@ -19,6 +19,9 @@ pub enum Mode {
     Broadcast,
     /// `802.3ad`, 4: LACP says which members carry frames, a hash of the frame picks one of them.
     Ieee8023ad,
+    /// `balance-slb`, Open vSwitch's, without a number: a guest's address and VLAN pick the member by which its frames leave
+    /// and come in; works with any switch.
+    BalanceSlb,
 }
 
 impl Mode {
@@ -29,18 +32,19 @@ impl Mode {
             (Self::BalanceXor, 2, "balance-xor"),
             (Self::Broadcast, 3, "broadcast"),
             (Self::Ieee8023ad, 4, "802.3ad"),
+            (Self::BalanceSlb, NAME_ONLY, "balance-slb"),
         ],
         later: &[(5, "balance-tlb"), (6, "balance-alb")],
     };
 
-    /// Linux's name.
+    /// Linux's name, or Open vSwitch's.
     pub fn name(self) -> &'static str {
         Self::CHOICE.name(self)
     }
 
-    /// Linux's number.
-    pub fn number(self) -> u8 {
-        Self::CHOICE.number(self)
+    /// Linux's number, if Linux has the mode.
+    pub fn number(self) -> Option<u8> {
+        Some(Self::CHOICE.number(self)).filter(|number| *number != NAME_ONLY)
     }
 
     /// All modes.
@@ -51,7 +55,7 @@ impl Mode {
     /// One member is the active one, which can be set by hand and for which `primary` is a preference.
     pub const fn has_active_member(self) -> bool {
         match self {
-            Self::ActiveBackup => true,
+            Self::ActiveBackup | Self::BalanceSlb => true,
             Self::BalanceRr | Self::BalanceXor | Self::Broadcast | Self::Ieee8023ad => false,
         }
     }

@@ -24,7 +24,7 @@ pub use self::error::OptionError;
 
 use self::choice::Refusal;
 use self::elsewhere::{ALIASES, COMMANDS, ELSEWHERE, Elsewhere};
-use self::table::{Entry, OPTIONS, VIEWS};
+use self::table::{Entry, OPTIONS, OVS_REBALANCE_INTERVAL, VIEWS};
 use crate::mode::Mode;
 use crate::rebalance::BUCKETS;
 
@@ -83,10 +83,11 @@ pub struct BondOptions {
     /// In balance-xor and 802.3ad: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where
     /// only a lost member's flows move ([`crate::buckets`]). Not an option of Linux.
     pub hash_buckets: u16,
-    /// In balance-xor and 802.3ad: milliseconds between two looks at the load of the members, after which buckets move from a busy one
-    /// to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets then, whatever `hash_buckets` says.
-    /// 0, the default: never. From 1000 on.
-    pub rebalance_interval: u32,
+    /// In balance-slb, balance-xor and 802.3ad: milliseconds between two looks at the load of the members, after which
+    /// buckets move from a busy one to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets then,
+    /// whatever `hash_buckets` says. From 1000 on; 0: never. `None`: the mode's default, which is never but for
+    /// balance-slb, where it is 10000 as in OVS.
+    pub rebalance_interval: Option<u32>,
     /// What belongs to LACP: `lacp_rate`, `ad_select`, `min_links` and so on. They have an effect in 802.3ad only.
     pub lacp: lacp::Options,
     /// In balance-rr: how many frames go by one member before the next one's turn; 0: a member for each frame as if by
@@ -116,7 +117,7 @@ impl Default for BondOptions {
             resend_igmp: 1,
             lp_interval: 1,
             hash_buckets: 0,
-            rebalance_interval: 0,
+            rebalance_interval: None,
             lacp: lacp::Options::default(),
             packets_per_slave: 1,
             num_grat_arp: 1,
@@ -141,7 +142,7 @@ impl BondOptions {
                 return Err(OptionError::Later { name, reason });
             }
         };
-        let result = if value == "default" && option.name != "primary" {
+        let result = if value == "default" && !matches!(option.name, "primary" | "rebalance_interval") {
             (option.set)(self, &(option.get)(&Self::default()))
         } else {
             (option.set)(self, value)
@@ -190,9 +191,9 @@ impl BondOptions {
         OPTIONS.iter().map(|option| (option.name, (option.get)(self))).collect()
     }
 
-    /// The options that differ from their defaults, and `mode` always: what a state file holds.
+    /// The options that differ from their defaults in this mode, and `mode` always: what a state file holds.
     pub fn changed_entries(&self) -> Vec<(&'static str, String)> {
-        let defaults = Self::default().entries();
+        let defaults = Self { mode: self.mode, ..Self::default() }.entries();
         let differs =
             |((name, value), (_, default))| (name == "mode" || value != default).then_some((name, value));
         self.entries().into_iter().zip(defaults).filter_map(differs).collect()
@@ -268,8 +269,8 @@ impl BondOptions {
             ),
             stored(
                 "rebalance_interval",
-                self.rebalance_interval != 0 && self.rebalancing().is_zero(),
-                &format!("mode {mode} moves no buckets by load; balance-xor and 802.3ad do"),
+                self.rebalance_interval.is_some_and(|ms| ms > 0) && self.rebalancing().is_zero(),
+                &format!("mode {mode} moves no buckets by load; balance-slb, balance-xor and 802.3ad do"),
             ),
             stored(
                 "resend_igmp",
@@ -327,15 +328,36 @@ impl BondOptions {
 
     /// The number of buckets in the transmit table; 0: as many as there are members to send by.
     pub fn buckets(&self) -> usize {
-        if self.rebalancing().is_zero() { self.hash_buckets.into() } else { BUCKETS }
+        if self.moves_buckets() { BUCKETS } else { self.hash_buckets.into() }
     }
 
     /// How often buckets are moved by load; zero: never.
     pub fn rebalancing(&self) -> Duration {
         match self.mode {
-            Mode::BalanceXor | Mode::Ieee8023ad => Duration::from_millis(self.rebalance_interval.into()),
+            Mode::BalanceXor | Mode::Ieee8023ad | Mode::BalanceSlb => {
+                Duration::from_millis(self.rebalance_interval_ms().into())
+            }
             Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast => Duration::ZERO,
         }
+    }
+
+    /// Buckets are moved, by load or by hand. In balance-slb by hand always.
+    pub fn moves_buckets(&self) -> bool {
+        self.mode == Mode::BalanceSlb || !self.rebalancing().is_zero()
+    }
+
+    /// `rebalance_interval` as asked for, or the mode's default.
+    fn rebalance_interval_ms(&self) -> u32 {
+        self.rebalance_interval.unwrap_or(self.default_rebalance_interval())
+    }
+
+    /// To ask for the mode's default is to ask for nothing.
+    fn set_rebalance_interval(&mut self, ms: Option<u32>) {
+        self.rebalance_interval = ms.filter(|ms| *ms != self.default_rebalance_interval());
+    }
+
+    fn default_rebalance_interval(&self) -> u32 {
+        if self.mode == Mode::BalanceSlb { OVS_REBALANCE_INTERVAL } else { 0 }
     }
 
     fn in_force(&self, ms: u32) -> Duration {

@@ -4,6 +4,7 @@ mod ad;
 
 use core::fmt::Write;
 
+use forwarding::flow_hash::HashPolicy;
 use forwarding::mac::MacAddr;
 
 use crate::bond::Bond;
@@ -19,6 +20,7 @@ impl Bond {
     /// those in force, also while `miimon` is 0; a member whose device is not there is down, with its last known address
     /// or zeros; one disabled by hand shows its link. In 802.3ad root sees more than others on Linux; this is what root
     /// sees. A churn state is what the standard says, while Linux says `monitoring` for a minute and then decides.
+    /// balance-slb, which Linux doesn't have, has a name of its own and the hash policy that is most like it.
     pub fn proc_text(&self, release: &str) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
@@ -37,6 +39,10 @@ impl Bond {
         if matches!(options.mode, Mode::BalanceXor | Mode::Ieee8023ad) {
             let (name, number) = options.linux_xmit_hash_policy();
             writeln!(out, "Transmit Hash Policy: {name} ({number})")?;
+        }
+        if options.mode == Mode::BalanceSlb {
+            // The nearest that Linux's readers know.
+            writeln!(out, "Transmit Hash Policy: {} (5)", HashPolicy::VlanSrcMac.name())?;
         }
         if options.mode.has_active_member() {
             match options.primary.as_deref().filter(|primary| self.member(primary).is_some()) {
@@ -83,6 +89,7 @@ fn long_name(mode: Mode) -> &'static str {
         Mode::BalanceXor => "load balancing (xor)",
         Mode::Broadcast => "fault-tolerance (broadcast)",
         Mode::Ieee8023ad => "IEEE 802.3ad Dynamic link aggregation",
+        Mode::BalanceSlb => "source load balancing (balance-slb)",
     }
 }
 

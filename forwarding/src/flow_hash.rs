@@ -1,6 +1,7 @@
 //! Transmit hashes (`xmit_hash_policy`), bit-exact with the Linux bonding driver since 5.18 on a little-endian host,
 //! for frames that reach the bond through a bridge: the outer VLAN tag is carried beside the octets.
 
+use crate::mac::MacAddr;
 use crate::vlan::VlanTag;
 use crate::wire::ethernet::{ETHERTYPE_OFFSET, EthernetHeader};
 use crate::wire::vlan::TAG_LEN;
@@ -30,11 +31,13 @@ pub enum HashPolicy {
     /// computed (Linux: `skb->hash`), taken by the kernel fast path. Where there is none, and in userspace (packet
     /// sockets don't hand it over), layer3+4; so [`hash`] gives that.
     Offload = 6,
+    /// [`slb`] of source and VLAN, no policy that can be chosen: the hash of mode balance-slb.
+    Slb = 7,
 }
 
 impl HashPolicy {
     /// Linux's policies, in the order of their numbers: all of which the hash is a function of the octets and the tag.
-    /// Not among them is [`Self::Offload`].
+    /// Not among them are [`Self::Offload`] and [`Self::Slb`].
     pub const ALL: [Self; 6] =
         [Self::Layer2, Self::Layer34, Self::Layer23, Self::Encap23, Self::Encap34, Self::VlanSrcMac];
 
@@ -48,6 +51,7 @@ impl HashPolicy {
             Self::Encap34 => "encap3+4",
             Self::VlanSrcMac => "vlan+srcmac",
             Self::Offload => "offload",
+            Self::Slb => "slb",
         }
     }
 }
@@ -61,6 +65,7 @@ pub fn hash(policy: HashPolicy, bytes: &[u8], tag: Option<VlanTag>) -> u32 {
     let keys = match policy {
         HashPolicy::Layer2 => None,
         HashPolicy::VlanSrcMac => return vlan_source(header, tag),
+        HashPolicy::Slb => return slb(header.src, tag.map_or(0, VlanTag::vid)),
         HashPolicy::Layer34 | HashPolicy::Layer23 | HashPolicy::Offload => simple::dissect(bytes),
         HashPolicy::Encap23 | HashPolicy::Encap34 => full::dissect(bytes, tag.is_some()),
     };
@@ -101,6 +106,16 @@ fn vlan_source(header: &EthernetHeader, tag: Option<VlanTag>) -> u32 {
     u32::from(tag.map_or(0, |tag| tag.tci))
         ^ u32::from_be_bytes([0, a, b, c])
         ^ u32::from_be_bytes([0, d, e, f])
+}
+
+/// The hash of an address in a VLAN (0 for untagged), by which balance-slb picks the member that the address is behind, as
+/// seen from the upstream switch: for frames from it, which leave by that member, and for frames to it, which come in by it.
+/// Both halves of the address and the VLAN, as in `vlan+srcmac` but without the tag's priority: guests whose addresses
+/// follow one another are in neighbouring buckets, which different members have.
+#[inline]
+pub const fn slb(mac: MacAddr, vlan: u16) -> u32 {
+    let [a, b, c, d, e, f] = mac.0;
+    vlan as u32 ^ u32::from_be_bytes([0, a, b, c]) ^ u32::from_be_bytes([0, d, e, f])
 }
 
 fn fold(hash: u32) -> u32 {

@@ -23,6 +23,7 @@
 
 pub mod announce;
 pub mod bucket_loads;
+pub mod bucket_set;
 pub mod drop_reason;
 pub mod fdb;
 pub mod flow_hash;

@@ -9,7 +9,7 @@ use core::cell::Cell;
 use crate::bucket_loads::BucketLoads;
 use crate::drop_reason::DropReason;
 use crate::fdb::{Entry, Fdb, Learned, REFLECTION_TICKS, Tick};
-use crate::flow_hash::HashPolicy;
+use crate::flow_hash::{self, HashPolicy};
 use crate::ids::{BridgeId, DeviceId, PortId};
 use crate::mac::MacAddr;
 use crate::parse::{Parsed, parse};
@@ -165,7 +165,7 @@ enum Verdict {
 struct Frame<'a, O> {
     tables: &'a Tables,
     ingress: &'a Ingress<'a>,
-    admission: Admission,
+    admission: &'a Admission,
     port_id: PortId,
     port: &'a PortEntry,
     bridge_id: BridgeId,
@@ -204,7 +204,7 @@ impl<'a, O: Observer> Frame<'a, O> {
         Ok(Self {
             tables,
             ingress,
-            admission: device.admission,
+            admission: &device.admission,
             port_id: device.port,
             port,
             bridge_id: port.bridge,
@@ -236,6 +236,10 @@ impl<'a, O: Observer> Frame<'a, O> {
         match self.admission {
             Admission::All | Admission::AllButReflected => self.learn(now, egress)?,
             Admission::Grace => self.admit_in_grace(now)?,
+            Admission::Buckets { .. } => {
+                self.admit_by_bucket(now)?;
+                self.learn(now, egress)?;
+            }
             Admission::Nothing => return Err(DropReason::InactiveMember),
         }
         let found = self.locate(now);
@@ -258,13 +262,13 @@ impl<'a, O: Observer> Frame<'a, O> {
     fn learn(&self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
         let (vlan, mac, port) = (self.placed.vlan, self.parsed.src, self.port_id);
         let limit = self.port.learning.most();
-        let bond = self.admission != Admission::All;
+        let bond = !matches!(self.admission, Admission::All);
         let learned =
             self.fdb.learn_unless(vlan, mac, port, now, limit, |known| bond && self.is_reflection(known));
         if learned == Learned::Reflected {
             return Err(DropReason::Reflected);
         }
-        self.observer.note(|| Step::Admitted(self.admission));
+        self.observer.note(|| Step::Admitted(*self.admission));
         self.observer.note(|| Step::Learning { vlan, mac, port, learned });
         match learned {
             Learned::Moved { from } => egress.moved = Some(Moved { vlan, mac, from, to: port }),
@@ -294,12 +298,28 @@ impl<'a, O: Observer> Frame<'a, O> {
             }
             _ => {}
         }
-        let behind_another = self.locate(now).is_some_and(|port| port != self.port_id);
-        if !behind_another {
+        if !self.is_for_another_port(now) {
             return Err(DropReason::InactiveMember);
         }
         self.observer.note(|| Step::Admitted(Admission::Grace));
         Ok(())
+    }
+
+    /// Lets in what [`Admission::Buckets`] allows; whether it is a reflection is seen when it is to be learned.
+    fn admit_by_bucket(&self, now: Tick) -> Result<(), DropReason> {
+        let Admission::Buckets { own, lately, groups } = self.admission else { return Ok(()) };
+        let admitted = if self.parsed.dst.is_multicast() {
+            *groups
+        } else {
+            let hash = flow_hash::slb(self.parsed.dst, self.placed.vlan);
+            own.has(hash) || lately.has(hash) && self.is_for_another_port(now)
+        };
+        if admitted { Ok(()) } else { Err(DropReason::InactiveMember) }
+    }
+
+    /// It is unicast, to a MAC known behind another port.
+    fn is_for_another_port(&self, now: Tick) -> bool {
+        self.locate(now).is_some_and(|port| port != self.port_id)
     }
 
     /// Whether a frame whose source is behind another port is that guest's own frame, and no news of the guest having

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::bucket_loads::BucketLoads;
+use crate::bucket_set::BucketSet;
 use crate::drop_reason::DropReason;
 use crate::fdb::Fdb;
 use crate::flow_hash::HashPolicy;
@@ -55,6 +56,20 @@ pub enum Admission {
     /// upstream switch has relearned; everything else is dropped as [`DropReason::InactiveMember`]. Reflections are
     /// refused as above. Nothing is learned from such a frame.
     Grace,
+    /// A member of a bond whose members end at plain ports of the switch, so that a frame that is flooded comes in by each
+    /// of them (balance-slb). Let in once: a frame to a group by the member that `groups` says, a unicast frame by the one
+    /// that has the bucket of its destination ([`crate::flow_hash::slb`]), for there the switch has learned it, and
+    /// where it has not the frame comes by all. The others drop it as [`DropReason::InactiveMember`]. Reflections are
+    /// refused as above.
+    Buckets {
+        /// The buckets that are the member's own.
+        own: BucketSet,
+        /// Those that were until just now: until the switch has relearned, frames to a MAC known behind another port are
+        /// let in.
+        lately: BucketSet,
+        /// Frames to a group.
+        groups: bool,
+    },
     /// None ([`DropReason::InactiveMember`]).
     Nothing,
 }

@@ -12,7 +12,7 @@
 //! - [`netfilter`]: which nftables tables there are
 //! - [`topology`]: guests, host, upstream switch and remote, wired up
 //! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
-//! - [`fdb_moves`]: addresses that move from port to port of a Linux bridge
+//! - [`fdb_watch`]: addresses that move from port to port of the upstream bridge
 //! - [`fastpath`]: the switch's kernel fast path, seen from outside
 //! - [`modes`]: each mode of a bond with what it needs at the other end
 //! - [`probe`]: numbered datagrams that show what an event cost
@@ -38,7 +38,7 @@
 pub mod capture;
 pub mod crowd;
 pub mod fastpath;
-pub mod fdb_moves;
+pub mod fdb_watch;
 pub mod generator;
 pub mod hash;
 pub mod lacp_lab;

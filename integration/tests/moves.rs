@@ -85,7 +85,7 @@ fn announcements() -> [(&'static str, Vec<u8>); 3] {
 #[test]
 fn an_announcement_beyond_the_uplink_moves_the_guest_at_once() -> Result<()> {
     let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
-    for mode in ["active-backup", "balance-xor"] {
+    for mode in ["active-backup", "balance-xor", "balance-slb"] {
         for (i, (what, announcement)) in announcements().into_iter().enumerate() {
             let lab = Lab::new(mode)?;
             lab.local.send(&frame(BROADCAST, MAC, None, 1))?;

@@ -8,14 +8,17 @@
 //! - [`xor`]: a hash picks the member
 //! - [`round_robin`]: members take turns
 //! - [`broadcast`]: every member sends a copy
+//! - [`slb`]: balance-slb, a guest's address picks the member by which it sends and receives
 //! - [`lacp`]: 802.3ad, a hash picks one of the members that LACP lets carry frames
 #![forbid(unsafe_code)]
 
+mod active;
 pub mod active_backup;
 pub mod broadcast;
 mod group;
 pub mod lacp;
 pub mod round_robin;
+pub mod slb;
 mod table;
 pub mod xor;
 
@@ -29,5 +32,6 @@ pub fn balancer(mode: Mode) -> Box<dyn Balancer> {
         Mode::BalanceXor => Box::<xor::Xor>::default(),
         Mode::Broadcast => Box::<broadcast::Broadcast>::default(),
         Mode::Ieee8023ad => Box::<lacp::Ad>::default(),
+        Mode::BalanceSlb => Box::<slb::Slb>::default(),
     }
 }

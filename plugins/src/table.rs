@@ -2,7 +2,8 @@
 //!
 //! Without buckets it is Linux's array of usable slaves, in the order in which they joined, so that the same hash picks
 //! the same member as there. With `hash_buckets` it is a resilient table ([`bond_port::buckets::share`]); with
-//! `rebalance_interval` one in which buckets move by load besides ([`bond_port::rebalance`]).
+//! `rebalance_interval`, and in balance-slb, one in which buckets move by load or by hand besides
+//! ([`bond_port::rebalance`]).
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use bond_port::buckets::{self, Weighted};
 use bond_port::rebalance::{BUCKETS, MigrateError, Policy, Rebalancer};
 use bond_port::{BondOptions, Member, MemberId, View};
 use forwarding::bucket_loads::BucketLoads;
+use forwarding::flow_hash::HashPolicy;
 use forwarding::tables::TransmitPlan;
 
 /// A table, as it is from one plan to the next.
@@ -31,8 +33,13 @@ struct Balance {
 }
 
 impl Table {
-    /// The plan by which `usable`, not empty, send.
+    /// The plan by which `usable`, not empty, send, by the hash that was chosen.
     pub(crate) fn plan(&mut self, view: &View<'_>, usable: &[&Member]) -> TransmitPlan {
+        self.plan_by(view.options.xmit_hash_policy, view, usable)
+    }
+
+    /// The same by this hash.
+    pub(crate) fn plan_by(&mut self, hash: HashPolicy, view: &View<'_>, usable: &[&Member]) -> TransmitPlan {
         let options = view.options;
         self.configure(options);
         let count = options.buckets();
@@ -54,8 +61,9 @@ impl Table {
             0 => usable.iter().filter_map(|member| member.device()).collect(),
             _ => self.held.iter().filter_map(device).collect(),
         };
-        let loads = self.balance.as_ref().map(|balance| Arc::clone(&balance.loads));
-        TransmitPlan::Buckets { hash: options.xmit_hash_policy, table, loads }
+        let by_load = self.balance.as_ref().filter(|balance| !balance.rebalancer.interval().is_zero());
+        let loads = by_load.map(|balance| Arc::clone(&balance.loads));
+        TransmitPlan::Buckets { hash, table, loads }
     }
 
     /// Nobody sends. Who has sent by which bucket is forgotten.
@@ -102,12 +110,12 @@ impl Table {
     fn configure(&mut self, options: &BondOptions) {
         let interval = options.rebalancing();
         match &mut self.balance {
-            Some(balance) if !interval.is_zero() => {
+            Some(balance) if options.moves_buckets() => {
                 if balance.rebalancer.interval() != interval {
                     balance.rebalancer.set_interval(interval);
                 }
             }
-            None if !interval.is_zero() => {
+            None if options.moves_buckets() => {
                 let rebalancer = Rebalancer::new(interval, Policy::default());
                 self.balance = Some(Balance { rebalancer, loads: Arc::default() });
             }

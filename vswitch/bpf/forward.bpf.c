@@ -24,6 +24,7 @@
 #define PROTOCOL_IGMP 2
 #define HASH_OFFLOAD 6
 #define HASH_LAYER34 1
+#define HASH_SLB 7
 #define MAX_COPIES 64
 // In the place of a miss: the frame was passed on, for LACP.
 #define SHOWN_PASSED (VSW_MISS_COUNT + 1)
@@ -195,7 +196,9 @@ __noinline int vsw_pick(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 			frame->hash = skb->hash;
 		}
 		inner = frame->inner.tpid ? (__u32)frame->inner.tpid << 16 | frame->inner.tci : 0;
-		if (!frame->hash)
+		if (policy == HASH_SLB)
+			frame->hash = vsw_hash_slb(frame->src, frame->placed.vlan);
+		else if (!frame->hash)
 			frame->hash = vsw_hash(skb, policy, frame->outer.tpid != 0, frame->outer.tci, inner);
 		bucket = frame->hash % port->buckets;
 		frame->loads = port->loads;
@@ -385,13 +388,25 @@ static __always_inline bool is_for_lacp(const struct __sk_buff *skb, const struc
 	return device->flags & VSW_DEVICE_SLOW_PROTOCOLS && is_slow_protocol(skb);
 }
 
+// Whether a member may bring in the frame, which is unicast. What it may only if the destination is known is among it: of an
+// unknown one the daemon decides anyway.
+static __always_inline bool admits(const struct vsw_device *device, const struct frame *frame)
+{
+	__u32 bucket = vsw_hash_slb(frame->dst, frame->placed.vlan) & (VSW_MAX_BUCKETS - 1);
+
+	return device->admission != VSW_ADMIT_BUCKETS || device->buckets[bucket / 64] >> (bucket % 64) & 1;
+}
+
 // Everything that is decided before the frame is touched: VSW_MISS_COUNT, or why it is left to the daemon.
-static __always_inline int decide(struct __sk_buff *skb, __u32 copy, struct frame *frame)
+static __always_inline int decide(struct __sk_buff *skb, __u32 copy, const struct vsw_device *device,
+				  struct frame *frame)
 {
 	int miss = vsw_parse(skb, frame);
 
 	if (miss == VSW_MISS_COUNT)
 		miss = vsw_place(copy, frame);
+	if (miss == VSW_MISS_COUNT && !admits(device, frame))
+		miss = VSW_MISS_ADMISSION;
 	if (miss == VSW_MISS_COUNT)
 		miss = vsw_look_up(copy, frame);
 	if (miss == VSW_MISS_COUNT)
@@ -428,7 +443,10 @@ int vsw_forward(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	frame.port = device->port;
-	miss = device->admission > VSW_ADMIT_ALL_BUT_REFLECTED ? VSW_MISS_ADMISSION : decide(skb, copy, &frame);
+	if (device->admission == VSW_ADMIT_GRACE || device->admission == VSW_ADMIT_NOTHING)
+		miss = VSW_MISS_ADMISSION;
+	else
+		miss = decide(skb, copy, device, &frame);
 	to = device_of(copy, frame.device);
 	if (*seq != began || !to)
 		miss = VSW_MISS_TABLES;

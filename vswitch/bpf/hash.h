@@ -73,6 +73,12 @@ static __always_inline __u32 vsw_hash_from(bool linear, struct __sk_buff *skb, _
     return vsw_hash_full(skb, policy, layer2, type, (tagged ? VSW_WALK_TAGGED : 0) | (inner ? VSW_WALK_INNER : 0));
 }
 
+// forwarding::flow_hash::slb of an address in the upper 48 bits.
+static __always_inline __u32 vsw_hash_slb(__u64 address, __u16 vlan)
+{
+    return vlan ^ (__u32)(address >> 40) ^ (__u32)(address >> 16 & 0xffffff);
+}
+
 // The 32-bit hash of a frame whose octets from the destination address on are those of `skb`, without the tag that it
 // leaves with. Every frame has one: without what the policy looks for it is that of layer2, and 0 if the frame is
 // shorter than an Ethernet header.

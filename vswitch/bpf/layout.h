@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define VSW_LAYOUT 1
+#define VSW_LAYOUT 2
 
 #define VSW_MAX_DEVICES 4096
 #define VSW_MAX_PORTS 4096
@@ -38,6 +38,7 @@ enum vsw_admission {
 	VSW_ADMIT_ALL_BUT_REFLECTED,
 	VSW_ADMIT_GRACE,
 	VSW_ADMIT_NOTHING,
+	VSW_ADMIT_BUCKETS,
 };
 
 enum vsw_device_flags {
@@ -67,7 +68,9 @@ struct vsw_device {
 	__u64 source_mac;
 	__u64 reserved2[3];
 	char name[16];
-	__u64 reserved3[6];
+	// VSW_ADMIT_BUCKETS: the buckets of the addresses to which frames are let in. Bit n % 64 of word n / 64 is bucket n.
+	__u64 buckets[VSW_MAX_BUCKETS / 64];
+	__u64 reserved3[2];
 };
 
 enum vsw_vlan_mode {

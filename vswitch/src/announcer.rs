@@ -7,7 +7,7 @@ mod frame;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -120,6 +120,24 @@ impl Announcer {
             return;
         }
         self.cancel(bond);
+        if !frames.is_empty() {
+            self.rounds.push_back(Round { bond, device, frames, sent: 0, repeats: 0, next: None });
+        }
+    }
+
+    /// Queues the announcement of these guests, and leaves others alone: what is left of earlier ones of these guests by
+    /// another member is forgotten.
+    pub fn announce_moved(&mut self, bond: PortId, device: DeviceId, hosts: impl IntoIterator<Item = Host>) {
+        let frames = in_order(hosts.into_iter().collect());
+        let guests: HashSet<_> = frames.iter().map(|frame| (frame.mac, frame.tag)).collect();
+        for round in self.rounds.iter_mut().filter(|round| round.bond == bond && round.device != device) {
+            round.frames.drain(..round.sent);
+            round.sent = 0;
+            for frames in std::iter::once(&mut round.frames).chain(&mut round.next) {
+                frames.retain(|frame| !guests.contains(&(frame.mac, frame.tag)));
+            }
+        }
+        self.rounds.retain_mut(|round| round.has_more());
         if !frames.is_empty() {
             self.rounds.push_back(Round { bond, device, frames, sent: 0, repeats: 0, next: None });
         }

@@ -60,7 +60,8 @@ pub enum BondError {
     },
     /// Nothing is moved by load.
     #[error(
-        "{bond} has no buckets that move: set rebalance_interval (of at least 1000 ms) in mode balance-xor or 802.3ad"
+        "{bond} has no buckets that move: set rebalance_interval (of at least 1000 ms) in mode balance-xor or 802.3ad, \
+         or choose mode balance-slb"
     )]
     NoRebalancing {
         /// The bond.

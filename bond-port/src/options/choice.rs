@@ -1,5 +1,8 @@
 //! Options whose value is one of a few names, each with a number.
 
+/// In the place of a number: the value has a name only.
+pub(crate) const NAME_ONLY: u8 = u8::MAX;
+
 /// The values of an option. A value is written by its name or its number.
 pub(crate) struct Choice<T: 'static> {
     /// What this version has.
@@ -22,7 +25,8 @@ pub(crate) enum Refusal {
 impl<T: Copy + PartialEq> Choice<T> {
     /// The value written as `text`.
     pub(crate) fn parse(&self, text: &str) -> Result<T, Refusal> {
-        let written = |number: u8, name: &str| name == text || number.to_string() == text;
+        let written =
+            |number: u8, name: &str| name == text || number != NAME_ONLY && number.to_string() == text;
         if let Some((value, ..)) = self.known.iter().find(|(_, number, name)| written(*number, name)) {
             return Ok(*value);
         }
@@ -48,8 +52,11 @@ impl<T: Copy + PartialEq> Choice<T> {
 
     /// All values of this version, for an error message.
     pub(crate) fn allowed(&self) -> String {
-        let names: Vec<String> =
-            self.known.iter().map(|(_, number, name)| format!("{name} ({number})")).collect();
+        let written = |(_, number, name): &(T, u8, &str)| match *number {
+            NAME_ONLY => (*name).to_owned(),
+            number => format!("{name} ({number})"),
+        };
+        let names: Vec<String> = self.known.iter().map(written).collect();
         names.join(", ")
     }
 }

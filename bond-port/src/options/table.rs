@@ -108,7 +108,7 @@ fn device_name(text: &str) -> Result<Option<String>, Refusal> {
 }
 
 /// OVS's default, in milliseconds.
-const OVS_REBALANCE_INTERVAL: u32 = 10_000;
+pub(super) const OVS_REBALANCE_INTERVAL: u32 = 10_000;
 const SHORTEST_REBALANCE_INTERVAL: u32 = 1000;
 
 /// An option of crate lacp, which knows its values.
@@ -132,10 +132,12 @@ pub(super) const OPTIONS: &[Entry] = &[
             if text == "balance-tcp" {
                 o.mode = Mode::Ieee8023ad;
                 o.xmit_hash_policy = HashPolicy::Layer34;
-                o.rebalance_interval = OVS_REBALANCE_INTERVAL;
+                o.rebalance_interval = Some(OVS_REBALANCE_INTERVAL);
                 return Ok(());
             }
-            Mode::CHOICE.parse(text).map(|mode| o.mode = mode)
+            o.mode = Mode::CHOICE.parse(text)?;
+            o.set_rebalance_interval(o.rebalance_interval);
+            Ok(())
         },
         allowed: || Mode::CHOICE.allowed(),
     },
@@ -225,13 +227,17 @@ pub(super) const OPTIONS: &[Entry] = &[
     },
     Entry {
         name: "rebalance_interval",
-        get: |o| o.rebalance_interval.to_string(),
-        set: |o, text| match milliseconds(text)? {
+        get: |o| o.rebalance_interval_ms().to_string(),
+        set: |o, text| match milliseconds(if text == "default" { "0" } else { text })? {
+            _ if text == "default" => {
+                o.set_rebalance_interval(None);
+                Ok(())
+            }
             1..SHORTEST_REBALANCE_INTERVAL => Err(Refusal::Because(
                 "loads of less than a second say nothing; choose 1000 or more, or 0 for no rebalancing",
             )),
             ms => {
-                o.rebalance_interval = ms;
+                o.set_rebalance_interval(Some(ms));
                 Ok(())
             }
         },

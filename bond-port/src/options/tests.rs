@@ -77,13 +77,13 @@ fn errors_name_what_was_found_and_what_to_do() {
     assert_eq!(
         refused("mode", "7"),
         "bond option mode: \"7\" is not a valid value; allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3), 802.3ad (4)"
+         broadcast (3), 802.3ad (4), balance-slb"
     );
     assert_eq!(
         refused("mode", "5"),
         "bond option mode: balance-tlb exists in Linux but is not supported by this version; \
          allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3), 802.3ad (4)"
+         broadcast (3), 802.3ad (4), balance-slb"
     );
     assert_eq!(
         refused("xmit_hash_policy", "layer4"),

@@ -155,6 +155,9 @@ impl<O: Observer> Frame<'_, O> {
     /// The transmit hash of the frame as it leaves, computed when a plan first asks for it.
     #[inline]
     fn hash(&self, policy: HashPolicy, tag: Option<VlanTag>, inner: Option<VlanTag>) -> u32 {
+        if policy == HashPolicy::Slb {
+            return flow_hash::slb(self.parsed.src, self.placed.vlan);
+        }
         if let Some(inner) = inner {
             return flow_hash::hash_with_inner(policy, self.ingress.bytes, inner, tag);
         }

@@ -185,6 +185,11 @@ impl Step {
                      nothing is learned"
                         .into()
                 }
+                Admission::Buckets { .. } => {
+                    "let in: this member has the destination's bucket, or receives frames to groups; no reflection of \
+                     a local address"
+                        .into()
+                }
                 Admission::Nothing => "not let in".into(),
             },
             Self::Learning { vlan, mac, port, learned } => {

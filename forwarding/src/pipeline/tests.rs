@@ -10,6 +10,7 @@ use crate::vlan::{TPID_8021AD, TPID_8021Q, VlanPolicy};
 use crate::wire::virtio;
 
 mod announcements;
+mod by_bucket;
 mod limits;
 mod modes;
 mod plans;

@@ -18,7 +18,7 @@ fn changes(rig: &mut Rig) -> Vec<BondEvent> {
 }
 
 fn announce(member: u16) -> BondEvent {
-    BondEvent::Announce { member: DeviceId(member) }
+    BondEvent::Announce { member: DeviceId(member), buckets: None }
 }
 
 #[test]
@@ -596,7 +596,7 @@ fn status_tells_all() {
     rig.link(0, true);
     rig.pass(ms(50));
     let status = rig.bond.status(rig.now);
-    assert_eq!((status.name.as_str(), status.mode.number(), status.carrier), ("bond0", 1, true));
+    assert_eq!((status.name.as_str(), status.mode.number(), status.carrier), ("bond0", Some(1), true));
     assert_eq!(status.active.as_deref(), Some("eth1"));
     assert_eq!((status.mac, status.updelay, status.downdelay), (Some(mac(0)), ms(200), ms(0)));
     assert_eq!(status.active_cause, Some(ActiveCause::PrimaryReturned));

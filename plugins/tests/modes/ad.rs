@@ -76,7 +76,7 @@ fn without_a_partner_one_member_carries_and_announces() {
     assert_eq!(side.admissions(), [Admission::AllButReflected, Admission::Nothing]);
     assert_eq!(side.bond.lacp_status(), LacpStatus::Configured);
     let events = side.events();
-    assert!(events.contains(&BondEvent::Announce { member: DeviceId(0) }), "{events:?}");
+    assert!(events.contains(&BondEvent::Announce { member: DeviceId(0), buckets: None }), "{events:?}");
     pair.cut = vec![false; 2];
     pair.pass(ms(4_000));
     assert_eq!(pair.sides.each_ref().map(|side| side.senders()), [vec![0, 1], vec![0, 1]]);

@@ -128,7 +128,7 @@ fn the_mode_can_be_changed_alive() {
             rig.events(),
             [
                 BondEvent::ActiveChanged { old: None, new: Some(name(1)), cause: ActiveCause::ModeChanged },
-                BondEvent::Announce { member: DeviceId(1) },
+                BondEvent::Announce { member: DeviceId(1), buckets: None },
             ]
         );
     }

@@ -17,4 +17,5 @@ mod rig;
 mod round_robin;
 mod selftests;
 mod sizes;
+mod slb;
 mod xor;

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use bond_port::{Bond, BondEvent, LinkReport, LinkState, MemberOptions, Mode};
+use bond_port::{Bond, BondEvent, LinkReport, LinkState, Member, MemberOptions, Mode};
+use forwarding::bucket_set::BucketSet;
 use forwarding::ids::DeviceId;
 use forwarding::tables::{Admission, TransmitPlan};
 use proptest::prelude::*;
@@ -46,6 +47,8 @@ fn op() -> impl Strategy<Value = Op> {
         Just("mode=2"),
         Just("mode=2 hash_buckets=256 updelay=400"),
         Just("mode=2 miimon=100 updelay=350 downdelay=250"),
+        Just("mode=balance-slb"),
+        Just("mode=balance-slb rebalance_interval=0 primary=eth1 num_grat_arp=3 updelay=400 downdelay=200"),
         Just("mode=4 updelay=300"),
         Just("mode=4 lacp_rate=fast lacp_strict=on hash_buckets=256"),
         Just("mode=4 max_links=1 min_links=1 coupled_control=off downdelay=200"),
@@ -191,7 +194,7 @@ impl World {
             };
             assert!(table.iter().all(lets), "LACP lets it send");
             let up = members.iter().filter(|member| member.is_up()).count();
-            match bond.options().hash_buckets {
+            match bond.options().buckets() as u16 {
                 0 if speaks_lacp => assert!(table.len() <= usable.len()),
                 0 => assert_eq!(table.len(), up),
                 buckets => assert_eq!(table.len(), usize::from(buckets)),
@@ -219,6 +222,10 @@ impl World {
                 let active = active.expect("One means there is an active member");
                 assert_eq!(active.device(), Some(*device));
                 assert!(matches!(active.admission(), Admission::All | Admission::AllButReflected));
+            }
+            TransmitPlan::Buckets { table, .. } if bond.options().mode == Mode::BalanceSlb => {
+                assert!(active.expect("there is an active member").is_up());
+                is_let_in_once(members, table);
             }
             _ => assert!(active.is_none()),
         }
@@ -255,7 +262,16 @@ impl World {
                     self.told.active = new;
                 }
                 // With LACP by the member that carries for want of a partner, which may be over by now.
-                BondEvent::Announce { member } => {
+                BondEvent::Announce { member, buckets: Some(buckets) } => {
+                    assert!(bond.options().mode == Mode::BalanceSlb && !buckets.is_empty());
+                    // When all have failed since then, it goes nowhere.
+                    if let TransmitPlan::Buckets { table, .. } = bond.plan() {
+                        let own = (0..).zip(&table[..]).filter(|(_, device)| **device == member);
+                        let own: BucketSet = own.map(|(bucket, _)| bucket).collect();
+                        assert!(buckets.without(own).is_empty());
+                    }
+                }
+                BondEvent::Announce { member, buckets: None } => {
                     assert!(speaks_lacp || *bond.plan() == TransmitPlan::One(member));
                 }
                 BondEvent::MemberLink { from, to, .. } => assert_ne!(from, to),
@@ -280,6 +296,24 @@ impl World {
             usize::from(bond.active().is_some())
         );
     }
+}
+
+/// Of what the switch floods each copy is let in by one member, and what it sends by the one that sends for the address.
+fn is_let_in_once(members: &[Member], table: &[DeviceId]) {
+    let mut groups_by = 0;
+    for member in members {
+        let held = (0..).zip(table).filter(|(_, device)| Some(**device) == member.device());
+        let held: BucketSet = held.map(|(bucket, _)| bucket).collect();
+        match member.admission() {
+            Admission::Buckets { own, lately, groups } => {
+                assert_eq!(own, held);
+                assert_eq!(lately.without(own), lately);
+                groups_by += usize::from(groups);
+            }
+            admission => assert!(admission == Admission::Nothing && held.is_empty(), "{admission:?}"),
+        }
+    }
+    assert_eq!(groups_by, 1);
 }
 
 proptest! {

@@ -213,6 +213,7 @@ fn places_that_no_member_has_are_passed_over() {
 fn a_resilient_table_is_the_same_afterwards() {
     for words in [
         "mode=balance-xor hash_buckets=256",
+        "mode=balance-slb",
         "mode=802.3ad lacp_rate=fast hash_buckets=256",
         "mode=802.3ad lacp_rate=fast rebalance_interval=10000",
     ] {

@@ -114,6 +114,7 @@ impl Rig {
         if self.bond.options().mode.has_active_member() {
             let expected = active.map(|n: usize| self.bond.member(&name(n)).unwrap().device().unwrap());
             let plan = match self.bond.plan() {
+                TransmitPlan::Buckets { .. } => expected,
                 TransmitPlan::One(device) => Some(*device),
                 TransmitPlan::Drop(_) => None,
                 other => panic!("{other:?}"),

@@ -124,6 +124,28 @@ fn another_member_ends_the_round_of_its_own_bond_only() {
 }
 
 #[test]
+fn guests_that_have_moved_are_announced_by_their_new_member_only() {
+    let mut announcer = Announcer::default();
+    announcer.announce(PortId(1), DeviceId(7), (0..100).map(unknown));
+    let first = announcer.poll_batch(PACE);
+    assert_eq!(first.len(), BATCH);
+    announcer.announce_moved(PortId(2), DeviceId(9), [unknown(99)]);
+    announcer.announce_moved(PortId(1), DeviceId(8), [unknown(1), unknown(99)]);
+    announcer.announce_moved(PortId(1), DeviceId(8), [unknown(2)]);
+    let sent: HashSet<_> = run(&mut announcer, 2 * PACE).iter().map(|(_, a)| (a.device.0, a.mac)).collect();
+    let others = (64..99).map(|n| (7, mac(n)));
+    let moved = [(9, mac(99)), (8, mac(1)), (8, mac(99)), (8, mac(2))];
+    assert_eq!(sent, others.chain(moved).collect());
+    announcer.announce_moved(PortId(1), DeviceId(8), []);
+    assert_eq!(announcer.next_deadline(), None);
+    // All of them move on before anything was sent.
+    announcer.announce_moved(PortId(1), DeviceId(7), [unknown(1)]);
+    announcer.announce_moved(PortId(1), DeviceId(8), [unknown(1)]);
+    let sent: Vec<_> = run(&mut announcer, 3 * PACE + PACE).iter().map(|(_, a)| a.device.0).collect();
+    assert_eq!(sent, [8]);
+}
+
+#[test]
 fn a_repetition_that_comes_too_early_waits_and_is_not_lost() {
     let mut announcer = Announcer::default();
     for _ in 0..3 {

@@ -85,7 +85,7 @@ fn events_of_bonds() {
         }
         assert_eq!(value, expected);
     }
-    let announce = BondEvent::Announce { member: forwarding::ids::DeviceId(1) };
+    let announce = BondEvent::Announce { member: forwarding::ids::DeviceId(1), buckets: None };
     assert_eq!(EventKind::of_bond("b", &announce), None);
 }
 

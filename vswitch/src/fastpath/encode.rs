@@ -120,6 +120,7 @@ pub fn encode(tables: &Tables, facts: &Facts) -> Image {
                 ifindex: facts.ifindex,
                 port: device.port.0,
                 admission: layout::admission(device.admission),
+                buckets: layout::admitted_buckets(device.admission),
                 flags: facts.flags | flag(device.slow_protocols, device_flags::SLOW_PROTOCOLS),
                 mtu: device.mtu,
                 punt_ifindex: facts.punt_ifindex,

@@ -5,7 +5,7 @@ use forwarding::tables::Admission;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout; part of the name of the directory in which maps and links are pinned.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 /// Numbers of devices, ports and bridges that fit.
 pub const MAX_DEVICES: usize = 4096;
 /// See [`MAX_DEVICES`].
@@ -139,7 +139,9 @@ pub struct Device {
     pub(super) reserved2: [u64; 3],
     /// Its name.
     pub name: Name,
-    pub(super) reserved3: [u64; 6],
+    /// See [`admitted_buckets`].
+    pub buckets: [u64; 4],
+    pub(super) reserved3: [u64; 2],
 }
 
 /// A port.
@@ -284,6 +286,16 @@ pub fn admission(admission: Admission) -> u8 {
         Admission::AllButReflected => 1,
         Admission::Grace => 2,
         Admission::Nothing => 3,
+        Admission::Buckets { .. } => 4,
+    }
+}
+
+/// The buckets of the addresses to which frames are let in: also those that need a known destination, since the program
+/// leaves frames to an unknown one to a worker.
+pub fn admitted_buckets(admission: Admission) -> [u64; 4] {
+    match admission {
+        Admission::Buckets { own, lately, .. } => *own.union(lately).words(),
+        Admission::All | Admission::AllButReflected | Admission::Grace | Admission::Nothing => [0; 4],
     }
 }
 

@@ -24,7 +24,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bond_port::{Bond, BondEvent, LinkState, Weight};
+use forwarding::bucket_set::BucketSet;
 use forwarding::fdb::{Fdb, Tick};
+use forwarding::flow_hash;
 use forwarding::ids::{DeviceId, MAX_DEVICES, MAX_PORTS, PortId};
 use forwarding::storm::Storm;
 use forwarding::tables::{FloodLists, Learning};
@@ -358,8 +360,8 @@ impl Switch {
     fn act_on(&mut self, id: PortId, event: BondEvent, now: Duration) {
         let Some(name) = self.ports.get(id.0).map(|port| port.name.clone()) else { return };
         match &event {
-            BondEvent::Announce { member } => {
-                self.announce(id, *member, now);
+            BondEvent::Announce { member, buckets } => {
+                self.announce(id, *member, *buckets, now);
                 return;
             }
             BondEvent::ActiveChanged { new: None, .. } => self.announcer.cancel(id),
@@ -387,8 +389,9 @@ impl Switch {
         self.events.extend(EventKind::of_bond(&name, &event));
     }
 
-    /// Queues learning frames for every MAC behind the other ports of the bond's bridge, and sends the first batch.
-    fn announce(&mut self, id: PortId, device: DeviceId, now: Duration) {
+    /// Queues learning frames for every MAC behind the other ports of the bond's bridge, or those in these buckets, and sends
+    /// the first batch.
+    fn announce(&mut self, id: PortId, device: DeviceId, buckets: Option<BucketSet>, now: Duration) {
         let Some(bond) = self.ports.get(id.0) else { return };
         let Some(bridge) = self.bridges.get(bond.bridge) else { return };
         let tick = Tick::at(now);
@@ -404,7 +407,11 @@ impl Switch {
                 macs.insert(0, own);
             }
         }
-        macs.retain(|(vlan, ..)| bond.vlan.contains(*vlan));
+        let wanted = |vlan, mac| buckets.is_none_or(|buckets| buckets.has(flow_hash::slb(mac, vlan)));
+        macs.retain(|(vlan, mac, _)| bond.vlan.contains(*vlan) && wanted(*vlan, *mac));
+        if macs.is_empty() && buckets.is_some() {
+            return;
+        }
         self.events.push(EventKind::Announce {
             bond: bond.name.clone(),
             member: self.devices.get(device.0).map_or_else(String::new, |a| a.name().to_owned()),
@@ -416,7 +423,10 @@ impl Switch {
             let addresses = bridge.neighbours.addresses(now, port, vlan, mac);
             Host::new(mac, bond.vlan.egress_tag(vlan, None), &addresses)
         });
-        self.announcer.announce(id, device, hosts);
+        match buckets {
+            None => self.announcer.announce(id, device, hosts),
+            Some(_) => self.announcer.announce_moved(id, device, hosts),
+        }
         self.send_announcements(now);
     }
 

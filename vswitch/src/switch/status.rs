@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forwarding::fdb::Tick;
-use forwarding::flow_hash;
+use forwarding::flow_hash::{self, HashPolicy};
 use forwarding::ids::{DeviceId, PortId};
 use forwarding::mac::MacAddr;
 use forwarding::pipeline::{self, Ingress, Names, Step};
 use forwarding::tables::TransmitPlan;
+use forwarding::wire::ethernet::EthernetHeader;
 use forwarding::wire::vlan::{TAG_LEN, pop_outer};
 
 use super::{Switch, lacp_status};
@@ -280,12 +281,15 @@ impl Runtime for Moment<'_> {
                 running.options().mode.name()
             ));
         };
-        let hash = flow_hash::hash(*policy, frame, None);
+        let hash = match policy {
+            HashPolicy::Slb => self.slb_hash(bond, frame)?,
+            policy => flow_hash::hash(*policy, frame, None),
+        };
         let bucket = (!table.is_empty()).then(|| hash as usize % table.len());
         let member = bucket.and_then(|bucket| self.switch.devices.get(table[bucket].0));
         Ok(FrameHash {
             hash,
-            policy: running.options().get("xmit_hash_policy").unwrap_or_default(),
+            policy: policy.name().to_owned(),
             bucket: bucket.map(|bucket| bucket as u32),
             member: member.map(|attached| attached.name().to_owned()),
         })
@@ -373,6 +377,19 @@ fn rebalancing(status: bond_port::status::Rebalancing) -> Rebalancing {
         moved: status.moved,
         loads: status.loads.into_iter().map(load).collect(),
         last: status.last.into_iter().map(moved).collect(),
+    }
+}
+
+impl Moment<'_> {
+    /// The hash of a frame's source in the VLAN into which the bond takes it.
+    fn slb_hash(&self, bond: &str, frame: &[u8]) -> Result<u32, String> {
+        let mut bytes = frame.to_vec();
+        let tag = pop_outer(&mut bytes);
+        let start = if tag.is_some() { TAG_LEN } else { 0 };
+        let header = EthernetHeader::parse(&bytes[start..]).ok_or("the frame is too short")?;
+        let vlan = self.switch.port(bond).and_then(|(_, port)| port.vlan.classify(tag));
+        let vlan = vlan.ok_or_else(|| format!("bond {bond} does not take the frame into any VLAN"))?;
+        Ok(flow_hash::slb(header.src, vlan))
     }
 }
 

@@ -49,12 +49,16 @@ impl Draft<'_> {
     }
 }
 
-/// Whether this stands in a column when nothing was set.
-fn is_default(column: Column, value: &Datum) -> bool {
+/// Whether this stands in a column when nothing was set. The default of one option depends on the bond's mode.
+fn is_default(column: Column, value: &Datum, mode: Mode) -> bool {
     match column {
         Column::MacTableSize => *value == Datum::Integer(Bridge::DEFAULT_TABLE_SIZE.into()),
         Column::MacAgingTime => *value == Datum::Integer(Bridge::DEFAULT_AGING_TIME.into()),
-        Column::Option(option) => *value == option_datum(BondOptions::default().get(option).ok()),
+        Column::Option(option) => {
+            let mode = if option == "rebalance_interval" { mode } else { Mode::default() };
+            let unset = BondOptions { mode, ..BondOptions::default() };
+            *value == option_datum(unset.get(option).ok())
+        }
         Column::MemberOption(option) => *value == option_datum(MemberOptions::default().get(option).ok()),
         _ => false,
     }
@@ -72,7 +76,7 @@ fn option_datum(text: Option<String>) -> Datum {
 /// The mode of a bond as Open vSwitch calls it. `balance-tcp` is what gives these options when it is set.
 fn ovs_mode(options: &BondOptions) -> &'static str {
     let as_tcp = options.mode == Mode::Ieee8023ad
-        && options.rebalance_interval > 0
+        && !options.rebalancing().is_zero()
         && options.xmit_hash_policy == HashPolicy::Layer34;
     if as_tcp { "balance-tcp" } else { options.mode.name() }
 }
@@ -121,9 +125,10 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// The keys of `other_config` that differ from their defaults.
     fn other_config(&self, table: Table, record: &str) -> Datum {
-        let bond = self.draft.model.bond(record).is_some();
+        let options = self.draft.model.bond(record).map(|(_, bond)| bond.typed_options().unwrap_or_default());
+        let (bond, mode) = (options.is_some(), options.unwrap_or_default().mode);
         let value = |column| match self.read(table, record, column) {
-            value if is_default(column, &value) => None,
+            value if is_default(column, &value, mode) => None,
             Datum::Set(_) | Datum::Boolean(false) => None,
             Datum::Integer(number) => Some(number.to_string()),
             Datum::Boolean(truth) => Some(truth.to_string()),

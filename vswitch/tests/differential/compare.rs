@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use forwarding::bucket_loads::BucketLoads;
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Entry, Fdb, FdbStats, Tick};
-use forwarding::flow_hash;
+use forwarding::flow_hash::{self, HashPolicy};
 use forwarding::ids::{DeviceId, PortId};
 use forwarding::pipeline::{Egress, Ingress, Output, forward, snooped};
 use forwarding::tables::{Admission, TransmitPlan};
@@ -110,7 +110,7 @@ fn is_fast(scene: &Scene, case: &Case, expected: &Expected) -> bool {
     let by_turns = matches!(scene.port(to).transmit, TransmitPlan::RoundRobin { .. });
     expected.result.is_ok()
         && expected.source_is_known
-        && matches!(admission, Some(Admission::All | Admission::AllButReflected))
+        && !matches!(admission, None | Some(Admission::Grace | Admission::Nothing))
         && !(by_turns && is_igmp(case))
         && expected.egress.dropped.is_empty()
         && scene.has_room(case.port)
@@ -131,11 +131,18 @@ fn is_true(reason: &str, scene: &Scene, case: &Case, expected: &Expected) -> boo
         "unknown_destination" => expected.to.is_none(),
         "admission" => {
             let admission = scene.tables.device(case.device).map(|device| device.admission);
-            matches!(admission, Some(Admission::Grace | Admission::Nothing))
+            match admission {
+                Some(Admission::Buckets { own, lately, .. }) => {
+                    let hash = flow_hash::slb(case.dst, case.vlan.unwrap_or(0));
+                    !own.has(hash) && !lately.has(hash)
+                }
+                admission => matches!(admission, Some(Admission::Grace | Admission::Nothing)),
+            }
         }
         "malformed" => gave_up(&[Runt, TooManyTags, InvalidSource]),
         "vlan" => gave_up(&[VlanNotAllowed, EgressVlan]),
-        "same_port" => gave_up(&[SamePort]),
+        // A former member's admission looks at the destination too; the program does so later.
+        "same_port" => gave_up(&[SamePort]) || gave_up(&[InactiveMember]) && expected.to == Some(case.port),
         "no_member" => match transmit {
             Some(TransmitPlan::Drop(reason)) => gave_up(&[*reason]),
             Some(TransmitPlan::RoundRobin { .. }) if is_igmp(case) => true,
@@ -229,6 +236,7 @@ fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -
     match &scene.port(PortId(ran.port)).transmit {
         TransmitPlan::Buckets { hash: policy, .. } => {
             let hash = match first.inner {
+                _ if *policy == HashPolicy::Slb => flow_hash::slb(case.src, ran.vlan),
                 Some(inner) => flow_hash::hash_with_inner(*policy, &case.bytes, inner, first.tag),
                 None => flow_hash::hash(*policy, &case.bytes, first.tag),
             };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use forwarding::flow_hash::HashPolicy;
+use forwarding::flow_hash::{self, HashPolicy};
 use forwarding::ids::PortId;
 use forwarding::tables::{Admission, TransmitPlan};
 use forwarding::vlan::VlanPolicy;
@@ -26,17 +26,24 @@ pub(crate) struct Coverage {
 impl Coverage {
     pub(crate) fn note(&mut self, scene: &Scene, case: &Case, ran: &Ran) {
         self.cases += 1;
+        let admission = scene.tables.device(case.device).map(|device| device.admission);
         if ran.is_passed() {
-            let admission = scene.tables.device(case.device).map(|device| device.admission);
-            let is_admitted = matches!(admission, Some(Admission::All | Admission::AllButReflected));
+            let is_admitted = !matches!(admission, None | Some(Admission::Grace | Admission::Nothing));
             self.saw(&["passed on", if is_admitted { "admitted" } else { "not admitted" }]);
             return;
         }
         if !ran.is_forwarded() {
             self.saw(&["left", MISSES[ran.miss].0]);
+            if let Some(Admission::Buckets { .. }) = admission {
+                self.saw(&["left", MISSES[ran.miss].0, "by bucket"]);
+            }
             return;
         }
         self.forwarded += 1;
+        if let Some(Admission::Buckets { own, .. }) = admission {
+            let hash = flow_hash::slb(case.dst, ran.vlan);
+            self.saw(&["admitted by", if own.has(hash) { "own bucket" } else { "former bucket" }]);
+        }
         let (from, to) = (scene.port(case.port), scene.port(PortId(ran.port)));
         self.saw(&["from", vlan_mode(&from.vlan)]);
         self.saw(&["to", vlan_mode(&to.vlan)]);
@@ -77,7 +84,7 @@ impl Coverage {
             expected.extend(modes.map(|to| format!("from {from} to {to}")));
         }
         expected.extend(["one", "buckets", "round robin", "all"].map(|plan| format!("plan {plan}")));
-        for policy in HashPolicy::ALL.into_iter().chain([HashPolicy::Offload]) {
+        for policy in HashPolicy::ALL.into_iter().chain([HashPolicy::Offload, HashPolicy::Slb]) {
             expected.extend(["256 buckets", "modulo"].map(|table| format!("hash {} {table}", policy.name())));
         }
         for from in ["untagged", "tagged"] {
@@ -85,6 +92,8 @@ impl Coverage {
         }
         expected.extend(["admitted", "not admitted"].map(|how| format!("passed on {how}")));
         expected.extend(["counted", "not counted"].map(|how| format!("load {how}")));
+        expected.extend(["own", "former"].map(|bucket| format!("admitted by {bucket} bucket")));
+        expected.push("left admission by bucket".to_owned());
         let missing: Vec<_> = expected.iter().filter(|what| !self.seen.contains_key(*what)).collect();
         assert!(missing.is_empty(), "never seen: {missing:?}");
     }

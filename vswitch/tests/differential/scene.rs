@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use forwarding::bucket_loads::BucketLoads;
+use forwarding::bucket_set::BucketSet;
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Fdb, FdbConfig};
 use forwarding::flow_hash::HashPolicy;
@@ -94,8 +95,9 @@ impl Scene {
             }
             let Some(interface) = interfaces.pop() else { break };
             let admission = match random.index(20) {
-                0..11 => Admission::All,
-                11..18 => Admission::AllButReflected,
+                0..9 => Admission::All,
+                9..12 => by_bucket(random),
+                12..18 => Admission::AllButReflected,
                 18 => Admission::Nothing,
                 _ => Admission::Grace,
             };
@@ -251,13 +253,20 @@ impl Scene {
     }
 }
 
+/// Most buckets are the member's own or were until just now, so that most frames are let in.
+fn by_bucket(random: &mut Random) -> Admission {
+    let mut some = |percent| (0..256).filter(|_| random.chance(percent)).collect::<BucketSet>();
+    let (own, lately) = (some(60), some(40));
+    Admission::Buckets { own, lately, groups: random.chance(50) }
+}
+
 fn bond_plan(random: &mut Random, members: Vec<DeviceId>) -> TransmitPlan {
     let Some(first) = members.first().copied() else { return TransmitPlan::Drop(DropReason::NoMember) };
     match random.index(20) {
         0 => TransmitPlan::Drop(DropReason::NoMember),
         1..4 => TransmitPlan::One(first),
         4..13 => {
-            let policies = [&HashPolicy::ALL[..], &[HashPolicy::Offload]].concat();
+            let policies = [&HashPolicy::ALL[..], &[HashPolicy::Offload, HashPolicy::Slb]].concat();
             let table = match random.index(20) {
                 0 => Vec::new(),
                 1..8 => (0..256).map(|_| *random.pick(&members)).collect(),

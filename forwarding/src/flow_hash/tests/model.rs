@@ -277,6 +277,7 @@ fn expected(policy: HashPolicy, headers: &[Header], len: usize, tag: Option<Vlan
     };
     let (found, by_ports) = match policy {
         HashPolicy::Layer2 => (None, false),
+        HashPolicy::Slb => return tag.map_or(0, |t| u32::from(t.vid())) ^ 0x02_0000 ^ 0xbb21,
         HashPolicy::VlanSrcMac => return tag.map_or(0, |t| u32::from(t.tci)) ^ 0x02_0000 ^ 0xbb21,
         HashPolicy::Layer23 => (simple(headers, len), false),
         HashPolicy::Layer34 | HashPolicy::Offload => (simple(headers, len), true),

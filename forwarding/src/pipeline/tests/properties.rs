@@ -48,7 +48,7 @@ fn plan() -> impl Strategy<Value = TransmitPlan> {
 }
 
 fn hash_policy() -> impl Strategy<Value = HashPolicy> {
-    prop_oneof![6 => prop::sample::select(&HashPolicy::ALL), 1 => Just(HashPolicy::Offload)]
+    prop_oneof![6 => prop::sample::select(&HashPolicy::ALL), 1 => Just(HashPolicy::Offload), 1 => Just(HashPolicy::Slb)]
 }
 
 fn distinct_devices() -> impl Strategy<Value = Arc<[DeviceId]>> {
@@ -62,6 +62,10 @@ fn admission() -> impl Strategy<Value = Admission> {
         2 => Just(Admission::AllButReflected),
         2 => Just(Admission::Grace),
         1 => Just(Admission::Nothing),
+        2 => (vec(0..256usize, 0..200), vec(0..256usize, 0..200), any::<bool>()).prop_map(|(own, lately, groups)| {
+            let (own, lately) = (own.into_iter().collect(), lately.into_iter().collect());
+            Admission::Buckets { own, lately, groups }
+        }),
     ]
 }
 

@@ -21,7 +21,10 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
     line(out, format_args!("updelay: {} ms", bond.updelay));
     line(out, format_args!("downdelay: {} ms", bond.downdelay));
     if let Some(rebalancing) = &bond.rebalancing {
-        line(out, format_args!("next rebalance: {} ms", rebalancing.next));
+        // Without an interval buckets move by hand only.
+        if bond.options.get("rebalance_interval").is_none_or(|interval| interval != "0") {
+            line(out, format_args!("next rebalance: {} ms", rebalancing.next));
+        }
         line(out, format_args!("buckets moved: {}", rebalancing.moved));
     }
     line(out, format_args!("lacp_status: {}", bond.lacp_status));

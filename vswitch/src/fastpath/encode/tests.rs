@@ -235,7 +235,7 @@ fn plan_of(image: &Image, port: &Port) -> TransmitPlan {
         let table = &image.tables[usize::from(port.table)];
         devices(table[..usize::from(port.buckets)].iter().copied())
     };
-    let policies = HashPolicy::ALL.into_iter().chain([HashPolicy::Offload]);
+    let policies = HashPolicy::ALL.into_iter().chain([HashPolicy::Offload, HashPolicy::Slb]);
     match port.plan {
         plan::DROP => TransmitPlan::Drop(DropReason::NoMember),
         plan::ONE => by(port.device),
@@ -267,7 +267,8 @@ fn some_policy() -> impl Strategy<Value = VlanPolicy> {
 fn some_plan() -> impl Strategy<Value = TransmitPlan> {
     let members =
         |most| vec((0..MAX_DEVICES as u16).prop_map(DeviceId), 0..=most).prop_map(Arc::<[DeviceId]>::from);
-    let policies: Vec<_> = HashPolicy::ALL.into_iter().chain([HashPolicy::Offload]).collect();
+    let policies: Vec<_> =
+        HashPolicy::ALL.into_iter().chain([HashPolicy::Offload, HashPolicy::Slb]).collect();
     prop_oneof![
         Just(TransmitPlan::Drop(DropReason::NoMember)),
         (0..MAX_DEVICES as u16).prop_map(by),

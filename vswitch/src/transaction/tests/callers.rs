@@ -98,13 +98,24 @@ fn xapi() {
         ),
         ("set port bond1 MAC=\"00:11:22:33:44:55\"", "a port has the address of its device"),
         ("set port bond1 lacp=on", "active, passive, off"),
-        ("set port bond1 bond_mode=balance-slb", "mode"),
         ("set bridge nosuch fail_mode=secure", "no row \"nosuch\" in table Bridge"),
         ("list-ports nosuch", "no bridge named nosuch"),
     ] {
         let error = switch.error(line);
         assert!(error.contains(reason), "{line}: {error}");
     }
+    let slb = "--timeout=20 -- set port bond1 lacp=off bond_mode=balance-slb \
+        other-config:bond-rebalance-interval=1800000 -- get port bond1 bond_mode other-config:bond-rebalance-interval";
+    assert_eq!(switch.text(slb), "balance-slb\n\"1800000\"\n");
+    assert!(switch.text("bond/show bond1").contains("\nrebalance_interval: 1800000\n"));
+    // What the mode has anyway is not listed.
+    for (interval, listed) in [("0", ", bond-rebalance-interval=\"0\""), ("10000", "")] {
+        let set = format!(
+            "set port bond1 other-config:bond-rebalance-interval={interval} -- get port bond1 other-config"
+        );
+        assert_eq!(switch.text(&set), format!("{{bond-miimon-interval=\"100\"{listed}}}\n"));
+    }
+    switch.call("set port bond1 bond_mode=active-backup").unwrap();
     let lacp = "--timeout=20 -- --may-exist add-bond xenbr0 bond1 e3 e4 -- set port bond1 lacp=active \
         bond_mode=balance-tcp other-config:bond-rebalance-interval=20000 other-config:lacp-time=fast \
         other-config:lacp-fallback-ab=true -- set interface e3 other-config:lacp-aggregation-key=5 \
