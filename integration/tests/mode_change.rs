@@ -9,13 +9,15 @@ use anyhow::{Context as _, Result, ensure};
 use integration::modes::{self, Case, FarEnd, Lab};
 use integration::probe::{Probe, Report, Window};
 use integration::switch::{BOND, Kind};
-use integration::testing::{fast_turn, switch_turn};
+use integration::testing::{fast_turn, setting, switch_turn};
 use integration::topology::{REMOTE, ipv4, ipv6};
 
 const LACP: &str = "802.3ad";
-/// For as long each mode carries before the next change. Longer than a round of ageing or a grace is not needed: what a
-/// change costs, it costs at once.
-const STAY: Duration = Duration::from_millis(120);
+/// For as long each mode carries before the next change. The grace in which a mode is not yet by itself is a second long.
+fn stay() {
+    std::thread::sleep(Duration::from_millis(setting("VSWITCH_STAY_MS", 120) as u64));
+}
+
 /// Most datagrams of four flows that a change from or to 802.3ad may cost: 5 s, of which LACP waits 3 s for a partner.
 const LACP_LIMIT: u64 = 5_000 * 4;
 
@@ -35,7 +37,7 @@ fn change(lab: &Lab, probe: &mut Probe, from: &str, to: &str) -> Result<()> {
             Ok(lab.near.bond(BOND)?.carrier.then_some(()))
         })?;
     }
-    std::thread::sleep(STAY);
+    stay();
     Ok(())
 }
 
@@ -120,15 +122,15 @@ fn at_a_group(executor: Kind) -> Result<()> {
     probe.mark(format!("{} to {LACP}", group[0].mode));
     lab.near.vsctl(&format!("set bond {BOND} mode={LACP} lacp_rate=fast"))?;
     lab.until_ready(FarEnd::Lacp, 2)?;
-    std::thread::sleep(STAY);
+    stay();
     probe.mark(format!("{LACP} to {}", group[0].mode));
     lab.near.vsctl(&format!("set bond {BOND} mode={} lacp_rate=default", group[0].mode))?;
     probe.mark(format!("the other end from {LACP}"));
     far.vsctl("set bond lag mode=balance-xor lacp_rate=default")?;
     lab.until_ready(FarEnd::Lag, 2)?;
-    std::thread::sleep(STAY);
+    stay();
     probe.mark("at rest");
-    std::thread::sleep(STAY);
+    stay();
     judge(&probe.finish()?)
 }
 
