@@ -54,6 +54,18 @@ impl Bond {
                     members.len()
                 )
             }
+            TransmitPlan::Balanced { hash, table, .. } => {
+                let way = self.way(*hash, table.len());
+                let sending = members.iter().filter(sends).count();
+                format!(
+                    "{name} ({mode}) has carrier: IP between stations leaves by {sending} of {} members, picked by \
+                     {way}; everything else leaves, and everything comes in, by {}, active for {}{}",
+                    members.len(),
+                    status.active.as_deref().unwrap_or("none"),
+                    span(status.active_age.unwrap_or_default()),
+                    cause(status),
+                )
+            }
             TransmitPlan::RoundRobin { members: senders, per_member, .. } => {
                 let way = match per_member {
                     0 => "picked by lot for each frame".to_owned(),
@@ -103,7 +115,7 @@ impl Bond {
     /// Whether frames leave by it, and why.
     fn sending(&self, status: &BondStatus, member: &MemberStatus) -> String {
         let active = status.active.as_deref();
-        if let Some(share) = self.share(member) {
+        if let Some(share) = self.share(member).or_else(|| self.balanced(status, member)) {
             return share;
         }
         match (member.buckets, status.buckets) {
@@ -121,6 +133,27 @@ impl Bond {
             (None, _) => {
                 format!("sends nothing: it stands by while {} is active", active.unwrap_or("another member"))
             }
+        }
+    }
+
+    /// What a member sends where one is home to the guests' addresses.
+    fn balanced(&self, status: &BondStatus, member: &MemberStatus) -> Option<String> {
+        let TransmitPlan::Balanced { .. } = self.plan() else { return None };
+        let share = member.buckets.zip(status.buckets).filter(|(held, _)| *held > 0);
+        let ip = share.map(|(held, all)| format!("{} for IP between stations", holds(held, all)));
+        match (ip, member.active) {
+            (ip, true) => Some(format!(
+                "{}; and all other frames: it is the active member, for {}{}",
+                ip.unwrap_or_else(|| "sends: it holds no bucket".to_owned()),
+                span(status.active_age.unwrap_or_default()),
+                cause(status)
+            )),
+            (Some(ip), false) => {
+                let own = self.member(&member.name).and_then(|member| member.mac());
+                let own = own.map_or(String::new(), |mac| format!(" {mac}"));
+                Some(format!("{ip}; they leave with its own address{own} for the source"))
+            }
+            (None, false) => None,
         }
     }
 

@@ -19,6 +19,9 @@ pub enum Mode {
     Broadcast,
     /// `802.3ad`, 4: LACP says which members carry frames, a hash of the frame picks one of them.
     Ieee8023ad,
+    /// `balance-tlb`, 5: IP from station to station leaves by all members, with their own addresses; one member carries
+    /// everything else and lets frames in; works with any switch.
+    BalanceTlb,
     /// `balance-slb`, Open vSwitch's, without a number: a guest's address and VLAN pick the member by which its frames leave
     /// and come in; works with any switch.
     BalanceSlb,
@@ -32,9 +35,10 @@ impl Mode {
             (Self::BalanceXor, 2, "balance-xor"),
             (Self::Broadcast, 3, "broadcast"),
             (Self::Ieee8023ad, 4, "802.3ad"),
+            (Self::BalanceTlb, 5, "balance-tlb"),
             (Self::BalanceSlb, NAME_ONLY, "balance-slb"),
         ],
-        later: &[(5, "balance-tlb"), (6, "balance-alb")],
+        later: &[(6, "balance-alb")],
     };
 
     /// Linux's name, or Open vSwitch's.
@@ -55,7 +59,7 @@ impl Mode {
     /// One member is the active one, which can be set by hand and for which `primary` is a preference.
     pub const fn has_active_member(self) -> bool {
         match self {
-            Self::ActiveBackup | Self::BalanceSlb => true,
+            Self::ActiveBackup | Self::BalanceTlb | Self::BalanceSlb => true,
             Self::BalanceRr | Self::BalanceXor | Self::Broadcast | Self::Ieee8023ad => false,
         }
     }

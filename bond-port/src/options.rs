@@ -72,7 +72,7 @@ pub struct BondOptions {
     pub primary_reselect: PrimaryReselect,
     /// Which address the bond has. Default: none, its first member's.
     pub fail_over_mac: FailOverMac,
-    /// Which hash picks the member in balance-xor. Default: layer2. (`offload` is not an option of Linux.)
+    /// Which hash picks the member in balance-xor, balance-tlb and 802.3ad. Default: layer2. (`offload` is not an option of Linux.)
     pub xmit_hash_policy: HashPolicy,
     /// How often IGMP joins are repeated after a change of the active member, 0..=255; default 1. Stored: the switch has
     /// no memberships of its own to repeat.
@@ -80,13 +80,16 @@ pub struct BondOptions {
     /// Seconds between learning packets, at least 1; default 1. Stored: as in Linux it has an effect in balance-tlb and
     /// balance-alb only.
     pub lp_interval: u32,
-    /// In balance-xor and 802.3ad: 0, the default, for Linux's `hash % n`; 256 for a table of so many buckets, where
-    /// only a lost member's flows move ([`crate::buckets`]). Not an option of Linux.
+    /// In balance-xor, 802.3ad, and balance-tlb without `tlb_dynamic_lb`: 0, the default, for Linux's `hash % n`; 256 for a
+    /// table of so many buckets, where only a lost member's flows move ([`crate::buckets`]). Not an option of Linux.
     pub hash_buckets: u16,
-    /// In balance-slb, balance-xor and 802.3ad: milliseconds between two looks at the load of the members, after which
-    /// buckets move from a busy one to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets then,
-    /// whatever `hash_buckets` says. From 1000 on; 0: never. `None`: the mode's default, which is never but for
-    /// balance-slb, where it is 10000 as in OVS.
+    /// In balance-tlb: buckets are dealt by link speed and move by load (Linux's `tlb_dynamic_lb`); off: the table is that of
+    /// balance-xor. Default: on.
+    pub tlb_dynamic_lb: bool,
+    /// In balance-tlb, balance-slb, balance-xor and 802.3ad: milliseconds between two looks at the load of the members,
+    /// after which buckets move from a busy one to an idle one (OVS's `bond-rebalance-interval`); the table has 256 buckets
+    /// then, whatever `hash_buckets` says. From 1000 on; 0: never. `None`: the mode's default, which is never but for
+    /// balance-tlb and balance-slb, where it is 10000 as in Linux and OVS.
     pub rebalance_interval: Option<u32>,
     /// What belongs to LACP: `lacp_rate`, `ad_select`, `min_links` and so on. They have an effect in 802.3ad only.
     pub lacp: lacp::Options,
@@ -117,6 +120,7 @@ impl Default for BondOptions {
             resend_igmp: 1,
             lp_interval: 1,
             hash_buckets: 0,
+            tlb_dynamic_lb: true,
             rebalance_interval: None,
             lacp: lacp::Options::default(),
             packets_per_slave: 1,
@@ -203,10 +207,13 @@ impl BondOptions {
     ///
     /// # Errors
     /// [`OptionError::NotInMode`]: `primary` is set in a mode without an active member, `packets_per_slave` in another
-    /// than balance-rr, or an option of LACP in another than 802.3ad.
+    /// than balance-rr, `tlb_dynamic_lb` in another than balance-tlb, or an option of LACP in another than 802.3ad.
     pub fn check(&self) -> Result<(), OptionError> {
         if self.primary.is_some() && !self.mode.has_active_member() {
             return Err(OptionError::NotInMode { option: "primary", neutral: "", mode: self.mode });
+        }
+        if !self.tlb_dynamic_lb && self.mode != Mode::BalanceTlb {
+            return Err(OptionError::NotInMode { option: "tlb_dynamic_lb", neutral: "1", mode: self.mode });
         }
         if self.packets_per_slave != 1 && self.mode != Mode::BalanceRr {
             return Err(OptionError::NotInMode {
@@ -270,7 +277,12 @@ impl BondOptions {
             stored(
                 "rebalance_interval",
                 self.rebalance_interval.is_some_and(|ms| ms > 0) && self.rebalancing().is_zero(),
-                &format!("mode {mode} moves no buckets by load; balance-slb, balance-xor and 802.3ad do"),
+                &match mode {
+                    Mode::BalanceTlb => "with tlb_dynamic_lb=0 no buckets move by load".to_owned(),
+                    _ => format!(
+                        "mode {mode} moves no buckets by load; balance-tlb, balance-slb, balance-xor and 802.3ad do"
+                    ),
+                },
             ),
             stored(
                 "resend_igmp",
@@ -280,7 +292,12 @@ impl BondOptions {
             stored(
                 "lp_interval",
                 self.lp_interval != 1,
-                "as in Linux it has an effect in modes balance-tlb and balance-alb only",
+                match mode {
+                    Mode::BalanceTlb => {
+                        "nothing is received by members' own addresses, so the switch need not be reminded of them"
+                    }
+                    _ => "as in Linux it has an effect in modes balance-tlb and balance-alb only",
+                },
             ),
             stored(
                 "fail_over_mac",
@@ -294,8 +311,9 @@ impl BondOptions {
             ),
             stored(
                 "hash_buckets",
-                self.hash_buckets != 0 && !matches!(mode, Mode::BalanceXor | Mode::Ieee8023ad),
-                "only modes balance-xor and 802.3ad have such a table",
+                self.hash_buckets != 0
+                    && !matches!(mode, Mode::BalanceXor | Mode::Ieee8023ad | Mode::BalanceTlb),
+                "only modes balance-xor, 802.3ad and balance-tlb have such a table",
             ),
         ]
         .into_iter()
@@ -337,13 +355,20 @@ impl BondOptions {
             Mode::BalanceXor | Mode::Ieee8023ad | Mode::BalanceSlb => {
                 Duration::from_millis(self.rebalance_interval_ms().into())
             }
-            Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast => Duration::ZERO,
+            Mode::BalanceTlb if self.tlb_dynamic_lb => {
+                Duration::from_millis(self.rebalance_interval_ms().into())
+            }
+            Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast | Mode::BalanceTlb => Duration::ZERO,
         }
     }
 
-    /// Buckets are moved, by load or by hand. In balance-slb by hand always.
+    /// Buckets are moved, by load or by hand. In balance-slb, and in balance-tlb with `tlb_dynamic_lb`, by hand always.
     pub fn moves_buckets(&self) -> bool {
-        self.mode == Mode::BalanceSlb || !self.rebalancing().is_zero()
+        match self.mode {
+            Mode::BalanceSlb => true,
+            Mode::BalanceTlb => self.tlb_dynamic_lb,
+            _ => !self.rebalancing().is_zero(),
+        }
     }
 
     /// `rebalance_interval` as asked for, or the mode's default.
@@ -357,7 +382,8 @@ impl BondOptions {
     }
 
     fn default_rebalance_interval(&self) -> u32 {
-        if self.mode == Mode::BalanceSlb { OVS_REBALANCE_INTERVAL } else { 0 }
+        // Linux: BOND_TLB_REBALANCE_INTERVAL, in seconds.
+        if matches!(self.mode, Mode::BalanceSlb | Mode::BalanceTlb) { OVS_REBALANCE_INTERVAL } else { 0 }
     }
 
     fn in_force(&self, ms: u32) -> Duration {

@@ -89,6 +89,7 @@ fn long_name(mode: Mode) -> &'static str {
         Mode::BalanceXor => "load balancing (xor)",
         Mode::Broadcast => "fault-tolerance (broadcast)",
         Mode::Ieee8023ad => "IEEE 802.3ad Dynamic link aggregation",
+        Mode::BalanceTlb => "transmit load balancing",
         Mode::BalanceSlb => "source load balancing (balance-slb)",
     }
 }

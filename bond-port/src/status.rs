@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
-use forwarding::tables::{Admission, TransmitPlan};
+use forwarding::tables::Admission;
 use lacp::receive::State as Receive;
 use lacp::{PortId, PortStatus};
 
@@ -216,13 +216,7 @@ impl Bond {
 
     /// The transmit table, in modes and moments that have one.
     fn table(&self) -> Option<&[DeviceId]> {
-        match self.plan() {
-            TransmitPlan::Buckets { table, .. } => Some(table),
-            TransmitPlan::Drop(_)
-            | TransmitPlan::One(_)
-            | TransmitPlan::RoundRobin { .. }
-            | TransmitPlan::All { .. } => None,
-        }
+        self.plan().table().map(|(_, table)| &**table)
     }
 
     fn buckets_of(&self, member: &Member) -> Option<usize> {

@@ -43,7 +43,7 @@ fn tables(bond: Option<TransmitPlan>) -> Tables {
     let device = |n: u16| {
         let port = PortId(n.min(PORTS - 1));
         let admission = if n < PORTS - 1 { Admission::All } else { admission };
-        Some(DeviceEntry { port, mtu: 1500, admission, slow_protocols: false })
+        Some(DeviceEntry { port, mtu: 1500, admission, slow_protocols: false, source: None })
     };
     let bridge = BridgeEntry {
         fdb: Arc::new(Fdb::new(FdbConfig { capacity: 8192, ageing: 300, seed: 42 })),

@@ -11,9 +11,9 @@ use crate::wire::ethernet::{
     ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_RARP, ETHERTYPE_SLOW_PROTOCOLS, EthernetHeader,
     HEADER_LEN,
 };
-use crate::wire::ipv4::Ipv4Header;
+use crate::wire::ipv4::{Ipv4Header, PROTOCOL_IGMP};
 use crate::wire::ipv6::{self, Ipv6Header};
-use crate::wire::nd::{HOP_LIMIT, NeighbourMessage, PROTOCOL_ICMPV6};
+use crate::wire::nd::{DISCOVERY, HOP_LIMIT, NeighbourMessage, PROTOCOL_ICMPV6};
 use crate::wire::vlan::{TAG_LEN, TagHeader, is_tpid};
 
 /// Most VLAN tags of a frame, the one carried beside its octets included.
@@ -92,6 +92,25 @@ impl Parsed {
             && self.ethertype == ETHERTYPE_SLOW_PROTOCOLS
             && self.inner_tags == 0
             && tag.is_none()
+    }
+
+    /// IP from one station to another, the kind of frame of which the receiver doesn't mind the Ethernet source: IPv4 but
+    /// IGMP, and IPv6 but neighbour discovery (RFC 4861: ICMPv6 types 133 to 137), to no group, with no tag in `bytes`, and
+    /// whole enough to tell. (Linux: `bond_xmit_tlb_slave_get` and `alb_determine_nd`.)
+    #[inline]
+    pub fn is_ip_of_stations(&self, bytes: &[u8]) -> bool {
+        if self.dst.is_multicast() || self.inner_tags > 0 {
+            return false;
+        }
+        match self.network {
+            Network::Ipv4 { protocol, .. } => protocol != PROTOCOL_IGMP,
+            Network::Ipv6 { next_header: PROTOCOL_ICMPV6 } => {
+                let kind = bytes.get(self.l3_offset + ipv6::HEADER_LEN);
+                kind.is_some_and(|kind| !DISCOVERY.contains(kind))
+            }
+            Network::Ipv6 { .. } => true,
+            Network::Arp { .. } | Network::NeighbourDiscovery { .. } | Network::Other => false,
+        }
     }
 
     /// For ARP, RARP and neighbour discovery: whether it is an announcement.

@@ -14,7 +14,7 @@ use crate::ids::{BridgeId, DeviceId, PortId};
 use crate::mac::MacAddr;
 use crate::parse::{Parsed, parse};
 use crate::storm::{Storm, StormKind};
-use crate::tables::{Admission, BridgeEntry, PortEntry, Tables};
+use crate::tables::{Admission, BridgeEntry, PortEntry, Tables, TransmitPlan};
 use crate::turn::Turn;
 use crate::vlan::{Placed, VlanTag};
 use crate::wire::virtio::VirtioNetHeader;
@@ -40,7 +40,8 @@ pub struct Ingress<'a> {
     pub header: VirtioNetHeader,
 }
 
-/// One copy of a frame that leaves: the received bytes as they are, with the tags put in behind the addresses.
+/// One copy of a frame that leaves: the received bytes, with other addresses if there are any here, and with the tags put in
+/// behind the addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Output {
     /// Where it leaves.
@@ -49,6 +50,10 @@ pub struct Output {
     pub tag: Option<VlanTag>,
     /// A customer's tag that came beside the bytes and goes back into them behind `tag`. Never without `tag`.
     pub inner: Option<VlanTag>,
+    /// Replaces the Ethernet source.
+    pub source: Option<MacAddr>,
+    /// Replaces the Ethernet destination.
+    pub destination: Option<MacAddr>,
 }
 
 /// A frame that the control thread wants to see, besides what becomes of it here.
@@ -233,6 +238,9 @@ impl<'a, O: Observer> Frame<'a, O> {
     /// Lets the frame in or not, learns its source, and finds its destination.
     #[inline]
     fn decide(&self, now: Tick, egress: &mut Egress) -> Result<Verdict, DropReason> {
+        if self.is_from_member() {
+            return Err(DropReason::Reflected);
+        }
         match self.admission {
             Admission::All | Admission::AllButReflected => self.learn(now, egress)?,
             Admission::Grace => self.admit_in_grace(now)?,
@@ -331,6 +339,15 @@ impl<'a, O: Observer> Frame<'a, O> {
             entry.is_locked || entry.is_static
         } else {
             entry.age <= REFLECTION_TICKS
+        }
+    }
+
+    /// Whether it has left by this port with a member's own address as the source.
+    #[inline]
+    fn is_from_member(&self) -> bool {
+        match &self.port.transmit {
+            TransmitPlan::Balanced { own, .. } => own.contains(&self.parsed.src),
+            _ => false,
         }
     }
 

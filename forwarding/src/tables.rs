@@ -9,6 +9,7 @@ use crate::drop_reason::DropReason;
 use crate::fdb::Fdb;
 use crate::flow_hash::HashPolicy;
 use crate::ids::{BridgeId, DeviceId, PortId};
+use crate::mac::MacAddr;
 use crate::storm::Storm;
 use crate::turn::Turn;
 use crate::vlan::VlanPolicy;
@@ -40,6 +41,9 @@ pub struct DeviceEntry {
     /// hears them by a socket of its own, whatever `admission` is: they end here as [`DropReason::SlowProtocol`], and the
     /// kernel's executor passes them on to the socket.
     pub slow_protocols: bool,
+    /// The device's own address, with which a bond's plan may have guests' frames leave here
+    /// ([`TransmitPlan::Balanced`]). `None`: their sources stay as they are.
+    pub source: Option<MacAddr>,
 }
 
 /// Which frames a device may bring in. Plain ports take [`Admission::All`]; a bond's mode decides for its members.
@@ -127,6 +131,23 @@ pub enum TransmitPlan {
         /// Counters of what leaves by each bucket, if the bond moves buckets by load: the same ones for as long as it does.
         loads: Option<Arc<BucketLoads>>,
     },
+    /// IP frames to one station ([`crate::parse::Parsed::is_ip_of_stations`]) by `table[hash % table.len()]`, everything
+    /// else by `home`. For members that end at plain ports of a switch: a copy that leaves by another member than `home`
+    /// has that member's own address ([`DeviceEntry::source`]) for its Ethernet source, so that the switch learns a guest
+    /// at one port only. (Linux: `bond_tlb_xmit`, `bond_do_alb_xmit`.)
+    Balanced {
+        /// The 32-bit hash, of the frame as it came.
+        hash: HashPolicy,
+        /// Bucket to device. Not empty.
+        table: Arc<[DeviceId]>,
+        /// As in [`Self::Buckets`]. What leaves by `home` because it isn't balanced is not counted.
+        loads: Option<Arc<BucketLoads>>,
+        /// The active member, at whose port the switch has the guests.
+        home: DeviceId,
+        /// All members' own addresses, of those that are down too. What comes in by this port from one of them is a frame of
+        /// ours that the switch floods: it is dropped as [`DropReason::Reflected`], and nothing is learned.
+        own: Arc<[MacAddr]>,
+    },
     /// By the member whose turn it is ([`crate::turn`]). IGMP (IPv4, no tag in the octets) takes no turn and leaves by
     /// the first member, so that the upstream switch has a host's memberships at one port. (Linux: by
     /// `curr_active_slave`, which in this mode is the first slave that came up.) The list is not empty.
@@ -143,6 +164,24 @@ pub enum TransmitPlan {
         /// The devices.
         members: Arc<[DeviceId]>,
     },
+}
+
+impl TransmitPlan {
+    /// The hash and the table from bucket to device, of plans that have one.
+    pub fn table(&self) -> Option<(HashPolicy, &Arc<[DeviceId]>)> {
+        match self {
+            Self::Buckets { hash, table, .. } | Self::Balanced { hash, table, .. } => Some((*hash, table)),
+            Self::Drop(_) | Self::One(_) | Self::RoundRobin { .. } | Self::All { .. } => None,
+        }
+    }
+
+    /// The counters of what leaves by each bucket, of plans that count.
+    pub fn loads(&self) -> Option<&Arc<BucketLoads>> {
+        match self {
+            Self::Buckets { loads, .. } | Self::Balanced { loads, .. } => loads.as_ref(),
+            Self::Drop(_) | Self::One(_) | Self::RoundRobin { .. } | Self::All { .. } => None,
+        }
+    }
 }
 
 /// A bridge.

@@ -31,6 +31,7 @@ fn tables(policy: HashPolicy) -> Tables {
             mtu: 1500,
             admission: Admission::All,
             slow_protocols: false,
+            source: None,
         })
     };
     Tables {

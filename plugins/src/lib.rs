@@ -9,6 +9,7 @@
 //! - [`round_robin`]: members take turns
 //! - [`broadcast`]: every member sends a copy
 //! - [`slb`]: balance-slb, a guest's address picks the member by which it sends and receives
+//! - [`tlb`]: balance-tlb, IP by all members, with their own addresses
 //! - [`lacp`]: 802.3ad, a hash picks one of the members that LACP lets carry frames
 #![forbid(unsafe_code)]
 
@@ -17,9 +18,11 @@ pub mod active_backup;
 pub mod broadcast;
 mod group;
 pub mod lacp;
+mod receiver;
 pub mod round_robin;
 pub mod slb;
 mod table;
+pub mod tlb;
 pub mod xor;
 
 use bond_port::{Balancer, Mode};
@@ -32,6 +35,7 @@ pub fn balancer(mode: Mode) -> Box<dyn Balancer> {
         Mode::BalanceXor => Box::<xor::Xor>::default(),
         Mode::Broadcast => Box::<broadcast::Broadcast>::default(),
         Mode::Ieee8023ad => Box::<lacp::Ad>::default(),
+        Mode::BalanceTlb => Box::<tlb::Tlb>::default(),
         Mode::BalanceSlb => Box::<slb::Slb>::default(),
     }
 }

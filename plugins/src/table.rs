@@ -2,7 +2,7 @@
 //!
 //! Without buckets it is Linux's array of usable slaves, in the order in which they joined, so that the same hash picks
 //! the same member as there. With `hash_buckets` it is a resilient table ([`bond_port::buckets::share`]); with
-//! `rebalance_interval`, and in balance-slb, one in which buckets move by load or by hand besides
+//! `rebalance_interval`, and in balance-slb and balance-tlb, one in which buckets move by load or by hand besides
 //! ([`bond_port::rebalance`]).
 
 use core::time::Duration;
@@ -13,6 +13,7 @@ use bond_port::rebalance::{BUCKETS, MigrateError, Policy, Rebalancer};
 use bond_port::{BondOptions, Member, MemberId, View};
 use forwarding::bucket_loads::BucketLoads;
 use forwarding::flow_hash::HashPolicy;
+use forwarding::ids::DeviceId;
 use forwarding::tables::TransmitPlan;
 
 /// A table, as it is from one plan to the next.
@@ -40,6 +41,17 @@ impl Table {
 
     /// The same by this hash.
     pub(crate) fn plan_by(&mut self, hash: HashPolicy, view: &View<'_>, usable: &[&Member]) -> TransmitPlan {
+        let (hash, table, loads) = self.parts(hash, view, usable);
+        TransmitPlan::Buckets { hash, table, loads }
+    }
+
+    /// What such a plan consists of: the hash, bucket to device, counters.
+    pub(crate) fn parts(
+        &mut self,
+        hash: HashPolicy,
+        view: &View<'_>,
+        usable: &[&Member],
+    ) -> (HashPolicy, Arc<[DeviceId]>, Option<Arc<BucketLoads>>) {
         let options = view.options;
         self.configure(options);
         let count = options.buckets();
@@ -63,7 +75,7 @@ impl Table {
         };
         let by_load = self.balance.as_ref().filter(|balance| !balance.rebalancer.interval().is_zero());
         let loads = by_load.map(|balance| Arc::clone(&balance.loads));
-        TransmitPlan::Buckets { hash, table, loads }
+        (hash, table, loads)
     }
 
     /// Nobody sends. Who has sent by which bucket is forgotten.

@@ -21,7 +21,6 @@
 #include "maps.h"
 #include "vlan.h"
 
-#define PROTOCOL_IGMP 2
 #define HASH_OFFLOAD 6
 #define HASH_LAYER34 1
 #define HASH_SLB 7
@@ -177,19 +176,22 @@ __noinline int vsw_pick(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 {
 	struct vsw_port *port;
 	__u32 bucket = 0, policy, inner;
+	bool balanced;
 
 	if (!frame)
 		return VSW_MISS_ERROR;
 	port = port_of(copy, frame->to);
 	if (!port)
 		return VSW_MISS_PLAN;
-	if (port->plan == VSW_PLAN_ONE) {
+	// What a customer's tag encloses is the customer's.
+	balanced = port->plan == VSW_PLAN_BALANCED && !frame->placed.inner.tpid && is_ip_of_stations(skb, frame);
+	if (port->plan == VSW_PLAN_ONE || (port->plan == VSW_PLAN_BALANCED && !balanced)) {
 		frame->device = port->device;
 		return VSW_MISS_COUNT;
 	}
 	if (port->plan == VSW_PLAN_DROP || !port->buckets)
 		return VSW_MISS_PLAN;
-	if (port->plan == VSW_PLAN_BUCKETS) {
+	if (port->plan == VSW_PLAN_BUCKETS || balanced) {
 		policy = port->hash;
 		if (policy == HASH_OFFLOAD) {
 			policy = HASH_LAYER34;
@@ -212,6 +214,12 @@ __noinline int vsw_pick(struct __sk_buff *skb, __u32 copy, struct frame *frame)
 		frame->copies = port->buckets;
 	}
 	frame->device = member_of(copy, port->table, bucket);
+	if (balanced && frame->device != port->device) {
+		struct vsw_device *member = device_of(copy, frame->device);
+
+		if (member)
+			frame->source = member->source_mac;
+	}
 	return VSW_MISS_COUNT;
 }
 
@@ -346,6 +354,14 @@ static __always_inline int retag(struct __sk_buff *skb, const struct frame *fram
 	return to.tpid ? bpf_skb_vlan_push(skb, bpf_htons(to.tpid), to.tci) : 0;
 }
 
+// Replaces the source, if it is to leave with another one.
+static __always_inline int readdress(struct __sk_buff *skb, const struct frame *frame)
+{
+	__be64 source = bpf_cpu_to_be64(frame->source << 16);
+
+	return frame->source ? bpf_skb_store_bytes(skb, 6, &source, 6, 0) : 0;
+}
+
 // Sends by a device. The frame is as it is to leave.
 static __always_inline int send(struct __sk_buff *skb, bool ingress, const struct vsw_device *to, __u64 dst)
 {
@@ -366,7 +382,7 @@ static __always_inline void show(struct __sk_buff *skb, const struct frame *fram
 	skb->cb[1] = (__u32)frame->to << 16 | frame->placed.vlan;
 	skb->cb[2] = skb->vlan_present ? (__u32)bpf_ntohs(skb->vlan_proto) << 16 | skb->vlan_tci : 0;
 	skb->cb[3] = frame->hash;
-	skb->cb[4] = frame->snooped;
+	skb->cb[4] = (__u32)frame->loads << 8 | frame->snooped;
 }
 
 // Hands the frame to the daemon, marked with the device it came from.
@@ -465,7 +481,8 @@ int vsw_forward(struct __sk_buff *skb)
 	bytes = skb->len;
 	vsw_note(copy, &frame, bytes);
 	count_rx(number, bytes);
-	if ((frame.snooped && vsw_tell(skb, device->punt_ifindex, device->punt_tci)) || retag(skb, &frame)) {
+	if ((frame.snooped && vsw_tell(skb, device->punt_ifindex, device->punt_tci)) || retag(skb, &frame) ||
+	    readdress(skb, &frame)) {
 		count_miss(VSW_MISS_ERROR);
 		return TC_ACT_SHOT;
 	}

@@ -12,6 +12,7 @@
 #define TYPE_ARP 0x0806
 #define TYPE_RARP 0x8035
 #define TYPE_IPV6 0x86dd
+#define PROTOCOL_IGMP 2
 #define PROTOCOL_ICMPV6 58
 #define TYPE_SLOW_PROTOCOLS 0x8809
 #define SLOW_PROTOCOLS_ADDRESS (0x0180c2000002ULL << 16)
@@ -23,6 +24,7 @@
 struct frame {
 	__u64 dst; // addresses as numbers, in the upper 48 bits; the lower 16 are zero
 	__u64 src;
+	__u64 source; // with which it leaves, a number of 48 bits; 0: its own
 	__u64 known; // the source's FDB entry
 	__u64 fdb_buckets; // where that is
 	__u32 length; // octets of layer 3
@@ -48,6 +50,12 @@ struct frame {
 	bool resolves; // ARP, RARP or neighbour discovery
 	bool snooped;  // and the daemon wants to see it
 };
+
+// ICMPv6 types of solicitations and advertisements of routers and neighbours, and of redirects.
+static __always_inline bool is_discovery(__u8 kind)
+{
+	return kind >= 133 && kind <= 137;
+}
 
 // Takes an outer tag that is in the octets out of them, so that it is metadata as everywhere else. (Only what the host
 // sends on its internal port may come so.)
@@ -118,18 +126,35 @@ __noinline int vsw_parse(struct __sk_buff *skb, struct frame *frame)
 			frame->protocol = *(__u8 *)(data + at + 9);
 	} else if (frame->type == TYPE_IPV6 && data + at + 41 <= end) {
 		frame->protocol = *(__u8 *)(data + at + 6);
-		if (frame->protocol == PROTOCOL_ICMPV6) {
-			__u8 kind = *(__u8 *)(data + at + 40);
-
-			// Solicitations and advertisements of routers and neighbours, redirects.
-			frame->resolves = kind >= 133 && kind <= 137;
-		}
+		if (frame->protocol == PROTOCOL_ICMPV6)
+			frame->resolves = is_discovery(*(__u8 *)(data + at + 40));
 	}
 	if (frame->dst >> 56 & 1)
 		return VSW_MISS_GROUP;
 	if (frame->src >> 56 & 1 || !frame->src)
 		return VSW_MISS_MALFORMED;
 	return VSW_MISS_COUNT;
+}
+
+// IP from one station to another: forwarding::parse::Parsed::is_ip_of_stations, of a frame that is to no group.
+static __always_inline bool is_ip_of_stations(const struct __sk_buff *skb, const struct frame *frame)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u8 *packet = data + ETH_HEADER;
+
+	if (frame->l3 != ETH_HEADER)
+		return false;
+	if (frame->type == TYPE_IPV4 && (void *)(packet + 20) <= end) {
+		__u32 header = (packet[0] & 0xf) * 4;
+
+		return packet[0] >> 4 == 4 && header >= 20 && ETH_HEADER + header <= skb->len &&
+		       packet[9] != PROTOCOL_IGMP;
+	}
+	if (frame->type != TYPE_IPV6 || (void *)(packet + 40) > end || packet[0] >> 4 != 6)
+		return false;
+	if (packet[6] != PROTOCOL_ICMPV6)
+		return true;
+	return (void *)(packet + 41) <= end && !is_discovery(packet[40]);
 }
 
 // An untagged frame of the Slow Protocols, to their own address and sound, as forwarding/src/parse.rs has it. Looks at the

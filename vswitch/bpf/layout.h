@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define VSW_LAYOUT 2
+#define VSW_LAYOUT 3
 
 #define VSW_MAX_DEVICES 4096
 #define VSW_MAX_PORTS 4096
@@ -64,7 +64,7 @@ struct vsw_device {
 	// A veth whose other end is in another network namespace and has this address: frames for it need no detour by
 	// that end's queue. 0: none. As a number, first octet most significant.
 	__u64 peer_mac;
-	// For adaptive modes: address that replaces a guest's as the source of IP frames. 0: none. Not used yet.
+	// VSW_PLAN_BALANCED: its own address, with which it sends what it isn't home to. 0: none. A number like peer_mac.
 	__u64 source_mac;
 	__u64 reserved2[3];
 	char name[16];
@@ -87,6 +87,7 @@ enum vsw_plan {
 	VSW_PLAN_BUCKETS,
 	VSW_PLAN_ROUND_ROBIN,
 	VSW_PLAN_ALL,
+	VSW_PLAN_BALANCED,
 };
 
 enum vsw_port_flags {
@@ -107,11 +108,11 @@ struct vsw_port {
 	__u8 vlan_mode;
 	__u8 plan;
 	__u8 hash; // enum of transmit hashes, Linux's numbers
-	__u8 loads; // VSW_PLAN_BUCKETS: 1 and the number of its counters by bucket; 0: none
+	__u8 loads; // VSW_PLAN_BUCKETS, VSW_PLAN_BALANCED: 1 and the number of its counters by bucket; 0: none
 	__u16 vlan;      // of access and tunnel ports, and the native one
 	__u16 trunks;    // VLAN set
 	__u16 cvlans;    // VLAN set
-	__u16 device;    // VSW_PLAN_ONE
+	__u16 device;    // VSW_PLAN_ONE; of VSW_PLAN_BALANCED home
 	__u16 table;     // bucket table
 	__u16 buckets;   // how many of the table's entries count, 1..=256
 	__u32 per_member; // VSW_PLAN_ROUND_ROBIN: frames until it is the next one's turn; 0: by lot

@@ -148,8 +148,14 @@ fn measure(time: Duration) -> Result<Run> {
     let generator = Device::netdev("gen", index)?;
     let mut frame = [0u8; 60];
     frame[..14].copy_from_slice(&[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5]);
-    let frames =
-        [TxFrame { bytes: &frame, tag: None, inner: None, header: VirtioNetHeader::default() }; BURST];
+    let frames = [TxFrame {
+        bytes: &frame,
+        tag: None,
+        inner: None,
+        source: None,
+        destination: None,
+        header: VirtioNetHeader::default(),
+    }; BURST];
     let mut scratch = TxBurst::new();
     let before = received("sink")?;
     let start = Instant::now();

@@ -12,6 +12,7 @@ use arc_swap::{ArcSwap, Cache};
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::Tick;
 use forwarding::ids::{DeviceId, MAX_DEVICES};
+use forwarding::mac::MacAddr;
 use forwarding::pipeline::{self, Egress, Ingress, Output};
 use forwarding::tables::Tables;
 use forwarding::vlan::{TPID_8021AD, TPID_8021Q, VlanTag};
@@ -308,11 +309,13 @@ impl Desk {
     }
 }
 
-/// A frame to be sent: its slot in the receive burst and the tags it gets.
+/// A frame to be sent: its slot in the receive burst, and what is different when it leaves.
 struct Queued {
     index: u8,
     tag: Option<VlanTag>,
     inner: Option<VlanTag>,
+    source: Option<MacAddr>,
+    destination: Option<MacAddr>,
 }
 
 /// Frames of one receive burst, sorted by the device they leave by.
@@ -336,7 +339,8 @@ impl Outgoing {
         if queue.is_empty() {
             self.touched.push(output.device);
         }
-        queue.push(Queued { index, tag: output.tag, inner: output.inner });
+        let Output { tag, inner, source, destination, .. } = *output;
+        queue.push(Queued { index, tag, inner, source, destination });
     }
 
     fn flush(&mut self, snapshot: &Snapshot, rx: &RxBurst) {
@@ -345,7 +349,8 @@ impl Outgoing {
             if let Some(slot) = snapshot.slot(device) {
                 let frames = queue.iter().filter_map(|queued| {
                     let frame = rx.frame(usize::from(queued.index)).ok()?;
-                    Some(TxFrame { tag: queued.tag, inner: queued.inner, ..frame.into() })
+                    let Queued { tag, inner, source, destination, .. } = *queued;
+                    Some(TxFrame { tag, inner, source, destination, ..frame.into() })
                 });
                 slot.send(frames, &mut self.scratch);
             }

@@ -61,7 +61,7 @@ pub enum BondError {
     /// Nothing is moved by load.
     #[error(
         "{bond} has no buckets that move: set rebalance_interval (of at least 1000 ms) in mode balance-xor or 802.3ad, \
-         or choose mode balance-slb"
+         or choose mode balance-slb or balance-tlb (with tlb_dynamic_lb)"
     )]
     NoRebalancing {
         /// The bond.

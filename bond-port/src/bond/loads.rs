@@ -2,8 +2,6 @@
 
 use core::time::Duration;
 
-use forwarding::tables::TransmitPlan;
-
 use super::{Bond, BondError};
 use crate::event::BondEvent;
 use crate::member::MemberId;
@@ -59,7 +57,7 @@ impl Bond {
         }
         let refuse =
             |error| BondError::Migrate { bond: self.name.clone(), member: member.name.clone(), error };
-        let TransmitPlan::Buckets { table, .. } = &self.plan else {
+        let Some((_, table)) = self.plan.table() else {
             return Err(refuse(MigrateError::NotUsable));
         };
         match (table.get(bucket), member.device) {
@@ -72,10 +70,7 @@ impl Bond {
     /// What moves buckets, for people; `None` if nothing does.
     pub(crate) fn rebalancing(&self, now: Duration) -> Option<Rebalancing> {
         let rebalancer = self.rebalancer()?;
-        let table: &[_] = match &self.plan {
-            TransmitPlan::Buckets { table, .. } => table,
-            _ => &[],
-        };
+        let table: &[_] = self.plan.table().map_or(&[], |(_, table)| table);
         let holder = |bucket: usize| {
             let device = table.get(bucket)?;
             self.members

@@ -44,12 +44,6 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     of("lb_output_action", &["false"], BALANCED),
     of("miimon_interval", &[], POLLED),
     of("ns_ip6_target", &[""], ARP),
-    of(
-        "tlb_dynamic_lb",
-        &["1", "on"],
-        "it belongs to modes balance-tlb and balance-alb, and in any other Linux answers \"option not supported in \
-         mode\"",
-    ),
     of("tx_queues", &["16"], "the bond is not a network device and has no transmit queues"),
 ];
 

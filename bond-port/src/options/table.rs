@@ -226,6 +226,12 @@ pub(super) const OPTIONS: &[Entry] = &[
         allowed: || "0 (hash modulo number of members, as Linux), 256".to_owned(),
     },
     Entry {
+        name: "tlb_dynamic_lb",
+        get: |o| u8::from(o.tlb_dynamic_lb).to_string(),
+        set: |o, text| SWITCH.parse(text).map(|value| o.tlb_dynamic_lb = value),
+        allowed: || SWITCH.allowed(),
+    },
+    Entry {
         name: "rebalance_interval",
         get: |o| o.rebalance_interval_ms().to_string(),
         set: |o, text| match milliseconds(if text == "default" { "0" } else { text })? {

@@ -77,13 +77,13 @@ fn errors_name_what_was_found_and_what_to_do() {
     assert_eq!(
         refused("mode", "7"),
         "bond option mode: \"7\" is not a valid value; allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3), 802.3ad (4), balance-slb"
+         broadcast (3), 802.3ad (4), balance-tlb (5), balance-slb"
     );
     assert_eq!(
-        refused("mode", "5"),
-        "bond option mode: balance-tlb exists in Linux but is not supported by this version; \
+        refused("mode", "6"),
+        "bond option mode: balance-alb exists in Linux but is not supported by this version; \
          allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3), 802.3ad (4), balance-slb"
+         broadcast (3), 802.3ad (4), balance-tlb (5), balance-slb"
     );
     assert_eq!(
         refused("xmit_hash_policy", "layer4"),
@@ -237,7 +237,6 @@ fn every_option_of_linux_is_answered() {
         ("broadcast_neighbor", "off", "on"),
         ("broadcast_neigh", "0", "1"),
         ("lacp_strict", "off", "2"),
-        ("tlb_dynamic_lb", "1", "0"),
         ("lp_interval", "1", "0"),
         ("tx_queues", "16", "8"),
     ] {
@@ -352,7 +351,7 @@ fn what_is_stored_without_effect_is_told() {
         ),
         (
             &[("hash_buckets", "256")],
-            "hash_buckets: it is stored, but only modes balance-xor and 802.3ad have such a table",
+            "hash_buckets: it is stored, but only modes balance-xor, 802.3ad and balance-tlb have such a table",
         ),
         (&[("ad_select", "count")], "ad_select: it is stored, but mode active-backup ignores it"),
         (

@@ -1,9 +1,11 @@
 //! The second half of a frame's way: out by a port.
 
 use super::{Egress, Frame, Observer, Output, Step};
+use crate::bucket_loads::BucketLoads;
 use crate::drop_reason::DropReason;
 use crate::flow_hash::{self, HashPolicy};
 use crate::ids::{DeviceId, PortId};
+use crate::mac::MacAddr;
 use crate::parse::Network;
 use crate::tables::TransmitPlan;
 use crate::turn::{self, Turn};
@@ -21,48 +23,37 @@ impl<O: Observer> Frame<'_, O> {
             return Err(DropReason::EgressVlan);
         }
         let (tag, inner) = port.vlan.egress_tags(self.placed);
+        let output = |device| Output { device, tag, inner, source: None, destination: None };
         let device = match &port.transmit {
             TransmitPlan::Drop(reason) => return Err(*reason),
             TransmitPlan::One(device) => *device,
-            TransmitPlan::Buckets { hash: policy, table, loads } => {
-                let hash = self.hash(*policy, tag, inner);
-                let buckets = table.len() as u32;
-                let bucket = hash.checked_rem(buckets).ok_or(DropReason::NoMember)?;
-                let device = table[bucket as usize];
-                self.observer.note(|| Step::Hash {
-                    port: id,
-                    policy: *policy,
-                    hash,
-                    bucket,
-                    buckets,
-                    device,
-                });
-                if let Some(loads) = loads {
-                    let output = self.leave_by(id, device, tag, inner)?;
-                    self.observer.load(loads, bucket, self.octets(&output));
-                    egress.outputs.push(output);
-                    return Ok(());
-                }
-                device
+            TransmitPlan::Buckets { hash, table, loads } => {
+                let (bucket, device) = self.bucket(id, *hash, table, tag, inner)?;
+                return self.send_by_bucket(id, output(device), loads.as_deref(), bucket, egress);
+            }
+            TransmitPlan::Balanced { home, .. } if !self.is_balanced() => {
+                self.observer.note(|| Step::Home { port: id, device: *home });
+                *home
+            }
+            TransmitPlan::Balanced { hash, table, loads, home, .. } => {
+                let (bucket, device) = self.bucket(id, *hash, table, tag, inner)?;
+                let source = if device == *home { None } else { self.own_address(device) };
+                let output = Output { source, ..output(device) };
+                return self.send_by_bucket(id, output, loads.as_deref(), bucket, egress);
             }
             TransmitPlan::RoundRobin { members, per_member, turn } => {
                 self.take_turn(id, members, *per_member, turn)?
             }
-            TransmitPlan::All { members } => return self.replicate(id, members, tag, inner, egress),
+            TransmitPlan::All { members } => return self.replicate(id, members, output, egress),
         };
-        egress.outputs.push(self.leave_by(id, device, tag, inner)?);
+        egress.outputs.push(self.leave_by(id, output(device))?);
         Ok(())
     }
 
-    /// The copy that leaves by one device of a port.
+    /// Checks that a copy can leave by its device, which is to be one of the port's.
     #[inline]
-    fn leave_by(
-        &self,
-        port: PortId,
-        device: DeviceId,
-        tag: Option<VlanTag>,
-        inner: Option<VlanTag>,
-    ) -> Result<Output, DropReason> {
+    fn leave_by(&self, port: PortId, output: Output) -> Result<Output, DropReason> {
+        let device = output.device;
         // A device that is not this port's is one that the tables lost: it may be anywhere, even where we came from.
         let entry =
             self.tables.device(device).filter(|entry| entry.port == port).ok_or(DropReason::DeviceDown)?;
@@ -70,9 +61,58 @@ impl<O: Observer> Frame<'_, O> {
             self.observer.note(|| Step::TooLong { device, length: self.length, mtu: entry.mtu });
             return Err(DropReason::MtuExceeded);
         }
-        let output = Output { device, tag, inner };
         self.observer.note(|| Step::Leaves { port, output, length: self.length, mtu: entry.mtu });
         Ok(output)
+    }
+
+    /// The frame's bucket of a table, and the device in it.
+    #[inline]
+    fn bucket(
+        &self,
+        port: PortId,
+        policy: HashPolicy,
+        table: &[DeviceId],
+        tag: Option<VlanTag>,
+        inner: Option<VlanTag>,
+    ) -> Result<(u32, DeviceId), DropReason> {
+        let hash = self.hash(policy, tag, inner);
+        let buckets = table.len() as u32;
+        let bucket = hash.checked_rem(buckets).ok_or(DropReason::NoMember)?;
+        let device = table[bucket as usize];
+        self.observer.note(|| Step::Hash { port, policy, hash, bucket, buckets, device });
+        Ok((bucket, device))
+    }
+
+    /// Sends a copy, and counts it if the loads of buckets are wanted.
+    #[inline]
+    fn send_by_bucket(
+        &self,
+        port: PortId,
+        output: Output,
+        loads: Option<&BucketLoads>,
+        bucket: u32,
+        egress: &mut Egress,
+    ) -> Result<(), DropReason> {
+        let output = self.leave_by(port, output)?;
+        if let Some(loads) = loads {
+            self.observer.load(loads, bucket, self.octets(&output));
+        }
+        egress.outputs.push(output);
+        Ok(())
+    }
+
+    /// Whether [`TransmitPlan::Balanced`] may send it by any member. What a customer's tag encloses is the customer's.
+    #[inline]
+    fn is_balanced(&self) -> bool {
+        self.placed.inner.is_none() && self.parsed.is_ip_of_stations(self.ingress.bytes)
+    }
+
+    /// The source of what leaves by a member that isn't home.
+    #[inline]
+    fn own_address(&self, device: DeviceId) -> Option<MacAddr> {
+        let source = self.tables.device(device)?.source?;
+        self.observer.note(|| Step::Source { device, source });
+        Some(source)
     }
 
     /// Octets of a copy from its destination address on, tags and all.
@@ -115,14 +155,13 @@ impl<O: Observer> Frame<'_, O> {
         &self,
         port: PortId,
         members: &[DeviceId],
-        tag: Option<VlanTag>,
-        inner: Option<VlanTag>,
+        output: impl Fn(DeviceId) -> Output,
         egress: &mut Egress,
     ) -> Result<(), DropReason> {
         self.observer.note(|| Step::Copies { port, members: members.len() });
         let (left, dropped) = (egress.outputs.len(), egress.dropped.len());
         for device in members {
-            match self.leave_by(port, *device, tag, inner) {
+            match self.leave_by(port, output(*device)) {
                 Ok(output) => egress.outputs.push(output),
                 Err(reason) => {
                     self.observer.note(|| Step::MemberDropped { device: *device, reason });

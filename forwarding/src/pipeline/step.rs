@@ -73,6 +73,20 @@ pub enum Step {
         /// The device in the bucket.
         device: DeviceId,
     },
+    /// A bond's plan spreads other frames than this one over its members.
+    Home {
+        /// The bond.
+        port: PortId,
+        /// The active member's device.
+        device: DeviceId,
+    },
+    /// It leaves by a member that isn't the active one, as that member's own frame.
+    Source {
+        /// The member's device.
+        device: DeviceId,
+        /// The device's address.
+        source: MacAddr,
+    },
     /// A bond's plan gives it the next turn.
     Turn {
         /// The bond.
@@ -220,6 +234,14 @@ impl Step {
                 policy.name(),
                 names.device(*device),
             ),
+            Self::Home { port, device } => format!(
+                "{}: no IP from station to station, so it goes by the active member: {}",
+                names.port(*port),
+                names.device(*device)
+            ),
+            Self::Source { device, source } => {
+                format!("its source becomes {source}, the address of {}", names.device(*device))
+            }
             Self::Turn { port, turn, per_member, member, members, device } => {
                 let rule = match per_member {
                     0 => "a member for each by lot".to_owned(),

@@ -10,6 +10,7 @@ use crate::vlan::{TPID_8021AD, TPID_8021Q, VlanPolicy};
 use crate::wire::virtio;
 
 mod announcements;
+mod balanced;
 mod by_bucket;
 mod limits;
 mod modes;
@@ -46,6 +47,7 @@ impl Switch {
                         mtu: 1500,
                         admission: Admission::All,
                         slow_protocols: false,
+                        source: None,
                     })
                 })
                 .collect(),
@@ -66,10 +68,9 @@ impl Switch {
         let mut switch = Self::new(&vec![TRUNK; plain + 1]);
         let port = PortId(plain as u16);
         switch.tables.devices.truncate(plain);
-        switch.tables.devices.extend(
-            admission
-                .map(|admission| Some(DeviceEntry { port, mtu: 1500, admission, slow_protocols: false })),
-        );
+        switch.tables.devices.extend(admission.map(|admission| {
+            Some(DeviceEntry { port, mtu: 1500, admission, slow_protocols: false, source: None })
+        }));
         switch.port(plain).transmit = transmit;
         switch
     }
@@ -123,7 +124,13 @@ fn tagged(device: u16, bytes: &[u8], tci: u16) -> Ingress<'_> {
 }
 
 fn output(device: u16, tci: Option<u16>) -> Output {
-    Output { device: DeviceId(device), tag: tci.map(|tci| VlanTag { tpid: TPID_8021Q, tci }), inner: None }
+    Output {
+        device: DeviceId(device),
+        tag: tci.map(|tci| VlanTag { tpid: TPID_8021Q, tci }),
+        inner: None,
+        source: None,
+        destination: None,
+    }
 }
 
 #[test]
@@ -243,7 +250,7 @@ fn priority_and_tag_protocol_survive() {
     assert_eq!(switch.send(&tagged(0, &bytes, 0xa00a)), Ok(vec![output(1, Some(0xa00a))]));
     let tag = Some(VlanTag { tpid: TPID_8021AD, tci: 0x600a });
     let outputs = switch.send(&Ingress { tag, ..untagged(0, &bytes) }).unwrap();
-    assert_eq!(outputs, [Output { device: DeviceId(1), tag, inner: None }]);
+    assert_eq!(outputs, [Output { device: DeviceId(1), tag, inner: None, source: None, destination: None }]);
 }
 
 #[test]
@@ -331,6 +338,7 @@ fn two_bonds_hash_one_frame_alike() {
             mtu: 1500,
             admission: Admission::All,
             slow_protocols: false,
+            source: None,
         };
         switch.tables.devices.push(Some(entry));
     }

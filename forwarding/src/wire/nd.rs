@@ -9,6 +9,8 @@ use crate::mac::MacAddr;
 pub const PROTOCOL_ICMPV6: u8 = 58;
 /// The hop limit that proves that no router has passed the packet on.
 pub const HOP_LIMIT: u8 = 255;
+/// The types of neighbour discovery: solicitations and advertisements of routers and neighbours, redirects (clause 4).
+pub const DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
 /// Neighbour solicitation.
 pub const SOLICITATION: u8 = 135;
 /// Neighbour advertisement.

@@ -18,4 +18,5 @@ mod round_robin;
 mod selftests;
 mod sizes;
 mod slb;
+mod tlb;
 mod xor;

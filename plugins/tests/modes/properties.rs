@@ -1,6 +1,7 @@
 //! Whatever happens to a bond, in whatever order: what its plan, admissions, carrier and events must always be.
 
 use core::time::Duration;
+use std::collections::HashSet;
 
 use bond_port::{Bond, BondEvent, LinkReport, LinkState, Member, MemberOptions, Mode};
 use forwarding::bucket_set::BucketSet;
@@ -47,6 +48,9 @@ fn op() -> impl Strategy<Value = Op> {
         Just("mode=2"),
         Just("mode=2 hash_buckets=256 updelay=400"),
         Just("mode=2 miimon=100 updelay=350 downdelay=250"),
+        Just("mode=5"),
+        Just("mode=5 tlb_dynamic_lb=0 updelay=300 downdelay=300 num_grat_arp=2"),
+        Just("mode=5 primary=eth1 rebalance_interval=0 updelay=200 all_slaves_active=1"),
         Just("mode=balance-slb"),
         Just("mode=balance-slb rebalance_interval=0 primary=eth1 num_grat_arp=3 updelay=400 downdelay=200"),
         Just("mode=4 updelay=300"),
@@ -182,6 +186,7 @@ impl World {
             TransmitPlan::Drop(_) => Vec::new(),
             TransmitPlan::One(device) => vec![*device],
             TransmitPlan::Buckets { table: members, .. }
+            | TransmitPlan::Balanced { table: members, .. }
             | TransmitPlan::RoundRobin { members, .. }
             | TransmitPlan::All { members } => members.to_vec(),
         };
@@ -226,6 +231,15 @@ impl World {
             TransmitPlan::Buckets { table, .. } if bond.options().mode == Mode::BalanceSlb => {
                 assert!(active.expect("there is an active member").is_up());
                 is_let_in_once(members, table);
+            }
+            TransmitPlan::Balanced { table, home, .. } => {
+                let active = active.expect("home is the active member");
+                assert_eq!(active.device(), Some(*home));
+                assert!(matches!(active.admission(), Admission::All | Admission::AllButReflected));
+                let senders = members.iter().filter(|member| member.is_up()).count().max(1);
+                let dynamic = bond.options().tlb_dynamic_lb;
+                assert_eq!(table.len(), if dynamic { 256 } else { senders });
+                assert_eq!(table.iter().collect::<HashSet<_>>().len(), senders, "each member has its share");
             }
             _ => assert!(active.is_none()),
         }
@@ -272,7 +286,13 @@ impl World {
                     }
                 }
                 BondEvent::Announce { member, buckets: None } => {
-                    assert!(speaks_lacp || *bond.plan() == TransmitPlan::One(member));
+                    let active = match bond.plan() {
+                        TransmitPlan::One(device) | TransmitPlan::Balanced { home: device, .. } => {
+                            Some(*device)
+                        }
+                        _ => None,
+                    };
+                    assert!(speaks_lacp || active == Some(member));
                 }
                 BondEvent::MemberLink { from, to, .. } => assert_ne!(from, to),
                 BondEvent::MemberDisabled { .. } | BondEvent::BucketMoved { .. } | BondEvent::Lacp { .. } => {

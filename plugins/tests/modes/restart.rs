@@ -214,6 +214,8 @@ fn a_resilient_table_is_the_same_afterwards() {
     for words in [
         "mode=balance-xor hash_buckets=256",
         "mode=balance-slb",
+        "mode=balance-tlb",
+        "mode=balance-tlb tlb_dynamic_lb=0 hash_buckets=256",
         "mode=802.3ad lacp_rate=fast hash_buckets=256",
         "mode=802.3ad lacp_rate=fast rebalance_interval=10000",
     ] {

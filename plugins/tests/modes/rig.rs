@@ -115,7 +115,7 @@ impl Rig {
             let expected = active.map(|n: usize| self.bond.member(&name(n)).unwrap().device().unwrap());
             let plan = match self.bond.plan() {
                 TransmitPlan::Buckets { .. } => expected,
-                TransmitPlan::One(device) => Some(*device),
+                TransmitPlan::One(device) | TransmitPlan::Balanced { home: device, .. } => Some(*device),
                 TransmitPlan::Drop(_) => None,
                 other => panic!("{other:?}"),
             };
@@ -142,6 +142,7 @@ impl Rig {
             TransmitPlan::Drop(_) => &[][..],
             TransmitPlan::One(device) => core::slice::from_ref(device),
             TransmitPlan::Buckets { table: members, .. }
+            | TransmitPlan::Balanced { table: members, .. }
             | TransmitPlan::RoundRobin { members, .. }
             | TransmitPlan::All { members } => members,
         };
@@ -151,7 +152,9 @@ impl Rig {
     /// The bucket table, as member numbers; empty if frames are dropped.
     pub(crate) fn table(&self) -> Vec<u16> {
         match self.bond.plan() {
-            TransmitPlan::Buckets { table, .. } => table.iter().map(|device| device.0).collect(),
+            TransmitPlan::Buckets { table, .. } | TransmitPlan::Balanced { table, .. } => {
+                table.iter().map(|device| device.0).collect()
+            }
             TransmitPlan::Drop(_) => Vec::new(),
             other => panic!("{other:?}"),
         }

@@ -7,8 +7,17 @@ use forwarding::tables::{Admission, TransmitPlan};
 use crate::lacp_rig::Pair;
 use crate::rig::{Rig, ms, name};
 
-const MODES: [&str; 7] =
-    ["mode=0", "mode=1", "mode=2", "mode=2 hash_buckets=256", "mode=3", "mode=4", "mode=balance-slb"];
+const MODES: [&str; 9] = [
+    "mode=0",
+    "mode=1",
+    "mode=2",
+    "mode=2 hash_buckets=256",
+    "mode=3",
+    "mode=4",
+    "mode=balance-slb",
+    "mode=5",
+    "mode=5 tlb_dynamic_lb=0",
+];
 
 #[test]
 fn a_bond_without_members_is_there_and_waits() {

@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use std::io;
 
 use forwarding::drop_reason::DropReason;
+use forwarding::mac::MacAddr;
 use forwarding::vlan::VlanTag;
 use forwarding::wire::virtio::VirtioNetHeader;
 use forwarding::wire::vlan::{TAG_LEN, pop_outer};
@@ -48,13 +49,24 @@ pub struct TxFrame<'a> {
     pub tag: Option<VlanTag>,
     /// Inserted behind `tag`.
     pub inner: Option<VlanTag>,
+    /// Sent in the place of the Ethernet source in `bytes`.
+    pub source: Option<MacAddr>,
+    /// Sent in the place of the Ethernet destination in `bytes`.
+    pub destination: Option<MacAddr>,
     /// Partial checksum and segmentation, offsets counted in `bytes`.
     pub header: VirtioNetHeader,
 }
 
 impl<'a> From<RxFrame<'a>> for TxFrame<'a> {
     fn from(frame: RxFrame<'a>) -> Self {
-        Self { bytes: frame.bytes, tag: frame.tag, inner: None, header: frame.header }
+        Self {
+            bytes: frame.bytes,
+            tag: frame.tag,
+            inner: None,
+            source: None,
+            destination: None,
+            header: frame.header,
+        }
     }
 }
 
@@ -278,7 +290,7 @@ impl TxBurst {
         }
     }
 
-    /// Takes up to [`BURST`] frames and lays them out as the kernel wants them: virtio header, addresses, tags, rest.
+    /// Takes up to [`BURST`] frames and lays them out as the kernel wants them: virtio header, addresses (its own or others), tags, rest.
     /// The rest is not copied. `flags` are those header flags that the device may pass on. Frames too short to have an
     /// Ethernet header are counted as drops. Returns how many frames are loaded; fewer than taken if some were short.
     ///
@@ -295,7 +307,7 @@ impl TxBurst {
     {
         self.lengths.clear();
         for frame in frames.take(BURST) {
-            let TxFrame { bytes, tag, inner, mut header } = *frame.borrow();
+            let TxFrame { bytes, tag, inner, source, destination, mut header } = *frame.borrow();
             if bytes.len() < ADDRESSES_LEN + 2 {
                 report.drop(DropReason::Runt, 1);
                 continue;
@@ -313,6 +325,12 @@ impl TxBurst {
             }
             prefix[..10].copy_from_slice(&header.to_bytes());
             prefix[10..22].copy_from_slice(addresses);
+            if let Some(destination) = destination {
+                prefix[10..16].copy_from_slice(&destination.0);
+            }
+            if let Some(source) = source {
+                prefix[16..22].copy_from_slice(&source.0);
+            }
             self.parts[i][0].iov_len = prefix_len;
             self.parts[i][1] = libc::iovec { iov_base: rest.as_ptr().cast_mut().cast(), iov_len: rest.len() };
             self.lengths.push((prefix_len - VirtioNetHeader::LEN + rest.len()) as u32);

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use forwarding::ids::DeviceId;
+use forwarding::mac::MacAddr;
 use forwarding::tables::{PortEntry, Tables, TransmitPlan};
 use forwarding::vlan::{VlanPolicy, VlanSet};
 
@@ -126,6 +127,7 @@ pub fn encode(tables: &Tables, facts: &Facts) -> Image {
                 punt_ifindex: facts.punt_ifindex,
                 punt_tci: facts.punt_tci,
                 peer_mac: facts.peer_mac,
+                source_mac: device.source.map_or(0, MacAddr::to_u64),
                 name: Name::new(&facts.name),
                 ..Device::default()
             }
@@ -203,7 +205,7 @@ fn encode_port(
         }
     };
     room &= encode_plan(&port.transmit, &mut flat, &mut image.tables);
-    if matches!(port.transmit, TransmitPlan::Buckets { loads: Some(_), .. }) {
+    if port.transmit.loads().is_some() {
         flat.loads = facts.loads.map_or(0, |number| number + 1);
     }
     if !room {
@@ -225,6 +227,10 @@ fn encode_plan(transmit: &TransmitPlan, flat: &mut Port, tables: &mut Vec<Bucket
         }
         TransmitPlan::Buckets { hash, table, .. } => {
             (flat.plan, flat.hash) = (plan::BUCKETS, layout::hash(*hash));
+            table
+        }
+        TransmitPlan::Balanced { hash, table, home, .. } => {
+            (flat.plan, flat.hash, flat.device) = (plan::BALANCED, layout::hash(*hash), home.0);
             table
         }
         TransmitPlan::RoundRobin { members, per_member, .. } => {

@@ -5,7 +5,7 @@ use forwarding::tables::Admission;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout; part of the name of the directory in which maps and links are pinned.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 /// Numbers of devices, ports and bridges that fit.
 pub const MAX_DEVICES: usize = 4096;
 /// See [`MAX_DEVICES`].
@@ -79,6 +79,7 @@ pub mod plan {
     pub const BUCKETS: u8 = 2;
     pub const ROUND_ROBIN: u8 = 3;
     pub const ALL: u8 = 4;
+    pub const BALANCED: u8 = 5;
 }
 
 /// A name as the kernel keeps it: at most 15 octets, then zeros.
@@ -168,7 +169,7 @@ pub struct Port {
     pub trunks: u16,
     /// Number of a VLAN set.
     pub cvlans: u16,
-    /// The device of [`plan::ONE`].
+    /// The device of [`plan::ONE`], and home of [`plan::BALANCED`].
     pub device: u16,
     /// Number of a bucket table.
     pub table: u16,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bond_port::Bond;
 use forwarding::bucket_loads::{BUCKETS, BucketLoads};
-use forwarding::tables::{Tables, TransmitPlan};
+use forwarding::tables::Tables;
 
 use super::Switch;
 use crate::fastpath::layout::MAX_LOADS;
@@ -40,7 +40,7 @@ impl LoadSlots {
     /// Gives numbers to all counters of the tables that have none yet. Returns which are new, and how many ports get none.
     pub(super) fn give(&mut self, tables: &Tables) -> (Vec<u8>, usize) {
         let (mut new, mut without) = (Vec::new(), 0);
-        for loads in tables.ports.iter().flatten().filter_map(|port| loads_of(&port.transmit)) {
+        for loads in tables.ports.iter().flatten().filter_map(|port| port.transmit.loads()) {
             if self.of(loads).is_none() {
                 match self.assign(loads) {
                     Some(number) => new.push(number),
@@ -57,24 +57,13 @@ impl LoadSlots {
     }
 }
 
-/// The counters of a plan.
-pub(super) fn loads_of(plan: &TransmitPlan) -> Option<&Arc<BucketLoads>> {
-    match plan {
-        TransmitPlan::Buckets { loads, .. } => loads.as_ref(),
-        TransmitPlan::Drop(_)
-        | TransmitPlan::One(_)
-        | TransmitPlan::RoundRobin { .. }
-        | TransmitPlan::All { .. } => None,
-    }
-}
-
 impl Switch {
     /// Octets that left by each bucket of a bond, by workers and by the kernel, tags and all. They only grow (and wrap at
     /// 2^64) as long as the bond's plan has the same counters, but for the kernel's part, which is lost when the daemon
     /// ends. `None`: the bond's plan doesn't count, or the kernel forwards and has no room to count for it, so that no more
     /// than a part of its load is known. One system call.
     pub fn bucket_loads(&self, bond: &str) -> Option<[u64; BUCKETS]> {
-        let loads = loads_of(self.bond(bond)?.plan())?;
+        let loads = self.bond(bond)?.plan().loads()?;
         let mut octets = loads.read();
         if let Ok(kernel) = &self.fast.kernel {
             let by_kernel = kernel.bucket_loads(self.fast.loads.of(loads)?);
@@ -117,7 +106,7 @@ mod tests {
 
     use forwarding::flow_hash::HashPolicy;
     use forwarding::ids::{BridgeId, DeviceId};
-    use forwarding::tables::{Learning, PortEntry};
+    use forwarding::tables::{Learning, PortEntry, TransmitPlan};
     use forwarding::vlan::VlanPolicy;
 
     use super::*;

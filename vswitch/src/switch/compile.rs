@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bond_port::Bond;
 use forwarding::drop_reason::DropReason;
 use forwarding::ids::{BridgeId, DeviceId, PortId};
+use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, BridgeEntry, DeviceEntry, FloodLists, PortEntry, Tables, TransmitPlan};
 
 use super::attached::Attached;
@@ -60,7 +61,8 @@ impl Switch {
         let bond = self.ports.get(id.0)?.bond.as_ref();
         let admission = bond.map_or(Admission::All, |bond| bond.admission(attached.name()));
         let slow_protocols = bond.is_some_and(speaks_lacp);
-        Some(DeviceEntry { port: id, mtu: attached.mtu, admission, slow_protocols })
+        let source = bond.and_then(|bond| own_address(bond, attached.name()));
+        Some(DeviceEntry { port: id, mtu: attached.mtu, admission, slow_protocols, source })
     }
 
     fn port_entry(&self, port: &Port, usable: &HashMap<&str, DeviceId>) -> PortEntry {
@@ -89,6 +91,12 @@ impl Switch {
             .collect();
         Arc::new(FloodLists::compile(ports.iter().copied()))
     }
+}
+
+/// The address with which a member sends guests' frames, in modes where it does so with its own.
+fn own_address(bond: &Bond, member: &str) -> Option<MacAddr> {
+    let balanced = matches!(bond.plan(), TransmitPlan::Balanced { .. });
+    bond.member(member).filter(|_| balanced)?.mac().filter(|mac| mac.is_valid_source())
 }
 
 /// Whether a bond's members hear and send LACPDUs.

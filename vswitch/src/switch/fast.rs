@@ -11,7 +11,7 @@ use forwarding::tables::{PortEntry, Tables};
 
 use super::Switch;
 use super::attached::Attached;
-use super::bucket_loads::{LoadSlots, loads_of};
+use super::bucket_loads::LoadSlots;
 use super::fast_status::Fill;
 use crate::datapath::{Mark, Snapshot};
 use crate::fastpath::cleanup::{InternalPorts, give_up};
@@ -268,7 +268,7 @@ impl Switch {
         let devices = self.devices.slots().iter().enumerate();
         let ports = self.ports.slots().iter();
         let bridges = self.bridges.slots().iter();
-        let counters = |port: &PortEntry| self.fast.loads.of(loads_of(&port.transmit)?);
+        let counters = |port: &PortEntry| self.fast.loads.of(port.transmit.loads()?);
         Facts {
             devices: devices.map(|(n, slot)| slot.as_ref().map(|attached| device(n, attached))).collect(),
             ports: (ports.zip(&tables.ports))

@@ -440,6 +440,8 @@ impl Switch {
             bytes,
             tag: *tag,
             inner: None,
+            source: None,
+            destination: None,
             header: Default::default(),
         });
         attached.slot.send(frames, &mut self.scratch);

@@ -7,6 +7,7 @@ use forwarding::fdb::Tick;
 use forwarding::flow_hash::{self, HashPolicy};
 use forwarding::ids::{DeviceId, PortId};
 use forwarding::mac::MacAddr;
+use forwarding::parse::parse;
 use forwarding::pipeline::{self, Ingress, Names, Step};
 use forwarding::tables::TransmitPlan;
 use forwarding::wire::ethernet::EthernetHeader;
@@ -275,7 +276,7 @@ impl Runtime for Moment<'_> {
 
     fn bond_hash(&self, bond: &str, frame: &[u8]) -> Result<FrameHash, String> {
         let running = self.switch.bond(bond).ok_or_else(|| format!("{bond} does not run yet"))?;
-        let TransmitPlan::Buckets { hash: policy, table, .. } = running.plan() else {
+        let Some((policy, table)) = running.plan().table() else {
             return Err(format!(
                 "bond {bond} (mode {}) does not hash frames now",
                 running.options().mode.name()
@@ -283,10 +284,14 @@ impl Runtime for Moment<'_> {
         };
         let hash = match policy {
             HashPolicy::Slb => self.slb_hash(bond, frame)?,
-            policy => flow_hash::hash(*policy, frame, None),
+            policy => flow_hash::hash(policy, frame, None),
         };
         let bucket = (!table.is_empty()).then(|| hash as usize % table.len());
-        let member = bucket.and_then(|bucket| self.switch.devices.get(table[bucket].0));
+        let (bucket, device) = match running.plan() {
+            TransmitPlan::Balanced { home, .. } if !is_balanced(frame) => (None, Some(*home)),
+            _ => (bucket, bucket.map(|bucket| table[bucket])),
+        };
+        let member = device.and_then(|device| self.switch.devices.get(device.0));
         Ok(FrameHash {
             hash,
             policy: policy.name().to_owned(),
@@ -401,4 +406,12 @@ impl Names for Switch {
     fn device(&self, id: DeviceId) -> String {
         self.devices.get(id.0).map_or_else(|| format!("device {}", id.0), |a| a.name().to_owned())
     }
+}
+
+/// Whether balance-tlb sends a frame, with its tags in its octets, by any member.
+fn is_balanced(frame: &[u8]) -> bool {
+    let mut bytes = frame.to_vec();
+    let tag = pop_outer(&mut bytes);
+    let bytes = if tag.is_some() { &bytes[TAG_LEN..] } else { &bytes[..] };
+    parse(bytes, tag).is_ok_and(|parsed| parsed.is_ip_of_stations(bytes))
 }

@@ -116,6 +116,7 @@ mod tests {
                 mtu: 1500,
                 admission: Admission::All,
                 slow_protocols: false,
+                source: None,
             })],
             ports: vec![Some(PortEntry {
                 bridge: BridgeId(0),

@@ -40,7 +40,10 @@ fn attach(object: &mut Ebpf, name: &str) {
 /// Hands a frame to the host, its first `linear` octets in the linear part.
 fn send(tap: &Device, bytes: &[u8], linear: u16) {
     let header = VirtioNetHeader { hdr_len: linear, ..Default::default() };
-    let sent = tap.send_burst([TxFrame { bytes, tag: None, inner: None, header }], &mut TxBurst::new());
+    let sent = tap.send_burst(
+        [TxFrame { bytes, tag: None, inner: None, source: None, destination: None, header }],
+        &mut TxBurst::new(),
+    );
     assert_eq!(sent.sent, 1);
 }
 

@@ -100,7 +100,10 @@ fn two_tags_go_into_the_bytes_in_their_order() {
         // Offsets of a super-frame move by both tags.
         let (bytes, header) = tcp(30_000);
         let header = VirtioNetHeader { gso_type: GSO_TCPV4, hdr_len: 54, gso_size: 1448, ..header };
-        send(&left, &[TxFrame { bytes: &bytes, tag: both.0, inner: both.1, header }]);
+        send(
+            &left,
+            &[TxFrame { bytes: &bytes, tag: both.0, inner: both.1, source: None, destination: None, header }],
+        );
         let got = receive(&right, 1).remove(0);
         assert_eq!((got.tag, &got.bytes), (both.0, &put(&bytes)));
         let shifted = VirtioNetHeader { hdr_len: got.header.hdr_len, ..header.shifted(4) };
@@ -132,9 +135,30 @@ fn partial_checksums_and_super_frames_pass_through_unfinished() {
         send(
             &left,
             &[
-                TxFrame { bytes: &segment, tag: None, inner: None, header: needs_csum },
-                TxFrame { bytes: &super_frame, tag: None, inner: None, header: gso },
-                TxFrame { bytes: &super_frame, tag, inner: None, header: gso },
+                TxFrame {
+                    bytes: &segment,
+                    tag: None,
+                    inner: None,
+                    source: None,
+                    destination: None,
+                    header: needs_csum,
+                },
+                TxFrame {
+                    bytes: &super_frame,
+                    tag: None,
+                    inner: None,
+                    source: None,
+                    destination: None,
+                    header: gso,
+                },
+                TxFrame {
+                    bytes: &super_frame,
+                    tag,
+                    inner: None,
+                    source: None,
+                    destination: None,
+                    header: gso,
+                },
             ],
         );
         // Through a switch: what `right` gets leaves by `third`.

@@ -33,8 +33,22 @@ fn a_tap_carries_frames_between_us_and_the_host() {
         let small = frame(1, 46);
         let frames = [
             TxFrame { tag: Some(TAG), ..plain(&small) },
-            TxFrame { bytes: &super_frame, tag: None, inner: None, header: gso },
-            TxFrame { bytes: &super_frame, tag: Some(TAG), inner: None, header: gso },
+            TxFrame {
+                bytes: &super_frame,
+                tag: None,
+                inner: None,
+                source: None,
+                destination: None,
+                header: gso,
+            },
+            TxFrame {
+                bytes: &super_frame,
+                tag: Some(TAG),
+                inner: None,
+                source: None,
+                destination: None,
+                header: gso,
+            },
         ];
         for (from, to) in [(&host, &tap), (&tap, &host)] {
             send(from, &frames);

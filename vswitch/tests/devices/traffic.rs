@@ -34,7 +34,14 @@ pub(crate) fn frame(number: u32, len: usize) -> Vec<u8> {
 }
 
 pub(crate) fn plain(bytes: &[u8]) -> TxFrame<'_> {
-    TxFrame { bytes, tag: None, inner: None, header: VirtioNetHeader::default() }
+    TxFrame {
+        bytes,
+        tag: None,
+        inner: None,
+        source: None,
+        destination: None,
+        header: VirtioNetHeader::default(),
+    }
 }
 
 #[track_caller]

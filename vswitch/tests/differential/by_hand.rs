@@ -48,6 +48,7 @@ fn publish(rig: &mut Rig, guest: VlanPolicy, members: u16, transmit: TransmitPla
         // LACP hears what arrives on a member that may not receive.
         admission: if n == 2 { Admission::Nothing } else { Admission::All },
         slow_protocols: n > 0,
+        source: None,
     };
     let bridge = BridgeEntry { fdb: Arc::new(fdb), flood: Arc::default(), vlan_counters: None };
     let tables = Tables {
@@ -225,6 +226,8 @@ fn lacp_hears_behind_the_program() {
                 bytes,
                 tag: None,
                 inner: None,
+                source: None,
+                destination: None,
                 header: VirtioNetHeader::default(),
             });
             far.send_burst(frames, &mut TxBurst::new());

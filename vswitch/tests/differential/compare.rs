@@ -8,6 +8,7 @@ use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Entry, Fdb, FdbStats, Tick};
 use forwarding::flow_hash::{self, HashPolicy};
 use forwarding::ids::{DeviceId, PortId};
+use forwarding::parse::parse;
 use forwarding::pipeline::{Egress, Ingress, Output, forward, snooped};
 use forwarding::tables::{Admission, TransmitPlan};
 use forwarding::wire::virtio::VirtioNetHeader;
@@ -93,6 +94,14 @@ fn is_resolution(case: &Case) -> bool {
         || ethertype == 0x86dd
             && octet(6) == Some(&58)
             && octet(40).is_some_and(|kind| (133..=137).contains(kind))
+}
+
+/// Whether [`TransmitPlan::Balanced`] sends it by a bucket.
+pub(crate) fn is_balanced(scene: &Scene, case: &Case) -> bool {
+    let placed = scene.port(case.port).vlan.place(case.tag);
+    let parsed = parse(&case.bytes, case.tag);
+    parsed.is_ok_and(|parsed| parsed.is_ip_of_stations(&case.bytes))
+        && placed.is_some_and(|it| it.inner.is_none())
 }
 
 /// IGMP, however many tags it has.
@@ -243,11 +252,21 @@ fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -
             ensure!(ran.hash == hash, "{} is {:#x}, not {hash:#x}", policy.name(), ran.hash);
             ensure!(device == first.device, "leaves by {device:?}, not {:?}", first.device);
         }
+        TransmitPlan::Balanced { hash: policy, .. } if is_balanced(scene, case) => {
+            let hash = match policy {
+                HashPolicy::Slb => flow_hash::slb(case.src, ran.vlan),
+                policy => flow_hash::hash(*policy, &case.bytes, first.tag),
+            };
+            ensure!(ran.hash == hash, "{} is {:#x}, not {hash:#x}", policy.name(), ran.hash);
+            ensure!(device == first.device, "leaves by {device:?}, not {:?}", first.device);
+        }
         _ => ensure!(device == first.device, "leaves by {device:?}, not {:?}", first.device),
     }
     let same = |output: &Output| (output.tag, output.inner) == (first.tag, first.inner);
     ensure!(egress.outputs.iter().all(same), "copies differ: {egress:?}");
-    let wanted = with_tags(&case.bytes, [first.tag, first.inner].into_iter().flatten());
+    let mut bytes = case.bytes.clone();
+    first.source.into_iter().for_each(|source| bytes[6..12].copy_from_slice(&source.0));
+    let wanted = with_tags(&bytes, [first.tag, first.inner].into_iter().flatten());
     let found = with_tags(&ran.bytes, ran.tag);
     ensure!(found == wanted, "leaves as {found:02x?}, not {wanted:02x?}");
     // What the program has counted is compared at the end, with the sums of these.
@@ -261,7 +280,10 @@ fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -
 /// What a forwarded frame adds to the counters of its port, if that counts: their number, the bucket, and octets.
 pub(crate) fn load_of(scene: &Scene, ran: &Ran) -> Option<(u8, usize, u64)> {
     let number = scene.facts.ports.get(usize::from(ran.port))?.as_ref()?.loads?;
-    let TransmitPlan::Buckets { table, .. } = &scene.port(PortId(ran.port)).transmit else { return None };
+    let (_, table) = scene.port(PortId(ran.port)).transmit.table()?;
+    if ran.loads != number + 1 {
+        return None;
+    }
     Some((number, ran.hash as usize % table.len(), with_tags(&ran.bytes, ran.tag).len() as u64))
 }
 

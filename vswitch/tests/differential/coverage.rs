@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use forwarding::flow_hash::{self, HashPolicy};
-use forwarding::ids::PortId;
+use forwarding::ids::{DeviceId, PortId};
 use forwarding::tables::{Admission, TransmitPlan};
 use forwarding::vlan::VlanPolicy;
 use vswitch::fastpath::layout::MISSES;
 
+use crate::compare::is_balanced;
 use crate::rig::Ran;
 use crate::scene::Scene;
 use crate::traffic::Case;
@@ -51,6 +52,15 @@ impl Coverage {
         let plan = match &to.transmit {
             TransmitPlan::Drop(_) => "drop",
             TransmitPlan::One(_) => "one",
+            TransmitPlan::Balanced { table, home, .. } if !table.is_empty() && is_balanced(scene, case) => {
+                let source = scene.tables.device(DeviceId(ran.device)).and_then(|device| device.source);
+                match source {
+                    _ if home.0 == ran.device => "balanced, at home",
+                    Some(_) => "balanced, with the member's address",
+                    None => "balanced, without an address",
+                }
+            }
+            TransmitPlan::Balanced { .. } => "balanced, by home",
             TransmitPlan::Buckets { hash, table, loads } => {
                 self.saw(&["load", if loads.is_some() { "counted" } else { "not counted" }]);
                 let table = if table.len() == 256 { "256 buckets" } else { "modulo" };
@@ -84,6 +94,8 @@ impl Coverage {
             expected.extend(modes.map(|to| format!("from {from} to {to}")));
         }
         expected.extend(["one", "buckets", "round robin", "all"].map(|plan| format!("plan {plan}")));
+        let ways = ["at home", "with the member's address", "without an address", "by home"];
+        expected.extend(ways.map(|way| format!("plan balanced, {way}")));
         for policy in HashPolicy::ALL.into_iter().chain([HashPolicy::Offload, HashPolicy::Slb]) {
             expected.extend(["256 buckets", "modulo"].map(|table| format!("hash {} {table}", policy.name())));
         }

@@ -49,6 +49,8 @@ pub(crate) struct Ran {
     pub(crate) hash: u32,
     /// The daemon gets a copy to look at.
     pub(crate) snooped: bool,
+    /// Counted as the load of its bucket: 1 and the number of the counters; 0: not.
+    pub(crate) loads: u8,
     /// The octets afterwards.
     pub(crate) bytes: Vec<u8>,
 }
@@ -149,7 +151,8 @@ impl Rig {
             vlan: word(1) as u16,
             tag: (tag.tpid != 0).then_some(tag),
             hash: word(3),
-            snooped: word(4) != 0,
+            snooped: word(4) & 1 != 0,
+            loads: (word(4) >> 8) as u8,
             bytes,
         })
     }

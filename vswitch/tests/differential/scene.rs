@@ -38,6 +38,10 @@ pub(crate) struct Scene {
     pub(crate) stations: Vec<MacAddr>,
 }
 
+/// Addresses of members' own.
+const OWN_ADDRESSES: [MacAddr; 3] =
+    [MacAddr([6, 1, 2, 3, 4, 5]), MacAddr([0xfe; 6]), MacAddr([0, 0, 0, 0, 0, 1])];
+
 impl Scene {
     pub(crate) fn random(random: &mut Random, rig: &mut Rig) -> Self {
         let mut scene = Self {
@@ -111,6 +115,7 @@ impl Scene {
                 mtu,
                 admission,
                 slow_protocols: is_bond && random.chance(50),
+                source: random.chance(70).then(|| random.pick(&OWN_ADDRESSES).to_owned()),
             }));
             self.facts.devices.push(Some(DeviceFacts {
                 for_workers: false,
@@ -168,9 +173,7 @@ impl Scene {
     fn number_loads(&mut self) {
         let mut numbers = (0..MAX_LOADS as u8).rev().step_by(9);
         for (port, facts) in self.tables.ports.iter().zip(&mut self.facts.ports) {
-            if let (Some(TransmitPlan::Buckets { loads: Some(_), .. }), Some(facts)) =
-                (port.as_ref().map(|port| &port.transmit), facts)
-            {
+            if let (Some(_), Some(facts)) = (port.as_ref().and_then(|port| port.transmit.loads()), facts) {
                 facts.loads = numbers.next();
             }
         }
@@ -178,10 +181,7 @@ impl Scene {
 
     /// The pipeline's counters of a port by bucket, if it counts.
     pub(crate) fn loads(&self, port: PortId) -> Option<&BucketLoads> {
-        match &self.tables.port(port)?.transmit {
-            TransmitPlan::Buckets { loads, .. } => loads.as_deref(),
-            _ => None,
-        }
+        self.tables.port(port)?.transmit.loads().map(|loads| &**loads)
     }
 
     fn fill_flood_lists(&mut self) {
@@ -265,7 +265,7 @@ fn bond_plan(random: &mut Random, members: Vec<DeviceId>) -> TransmitPlan {
     match random.index(20) {
         0 => TransmitPlan::Drop(DropReason::NoMember),
         1..4 => TransmitPlan::One(first),
-        4..13 => {
+        4..14 => {
             let policies = [&HashPolicy::ALL[..], &[HashPolicy::Offload, HashPolicy::Slb]].concat();
             let table = match random.index(20) {
                 0 => Vec::new(),
@@ -273,9 +273,13 @@ fn bond_plan(random: &mut Random, members: Vec<DeviceId>) -> TransmitPlan {
                 _ => members,
             };
             let loads = random.chance(60).then(Arc::default);
-            TransmitPlan::Buckets { hash: *random.pick(&policies), table: table.into(), loads }
+            let (hash, table) = (*random.pick(&policies), table.into());
+            match random.index(3) {
+                0 => TransmitPlan::Balanced { hash, table, loads, home: first, own: OWN_ADDRESSES.into() },
+                _ => TransmitPlan::Buckets { hash, table, loads },
+            }
         }
-        13..17 => {
+        14..17 => {
             // More members than fit: the port is the daemon's alone.
             let members = if random.chance(4) { members.repeat(260) } else { members };
             let per_member = *random.pick(&[0, 1, 2, 10]);

@@ -157,6 +157,7 @@ proptest! {
             mtu: 1500,
             admission: by(own(member), BucketSet::NONE, member == active),
             slow_protocols: false,
+            source: None,
         })));
         let mut upstream = Upstream::default();
         for act in acts {

@@ -43,6 +43,9 @@ fn plan() -> impl Strategy<Value = TransmitPlan> {
             per_member,
             turn: Arc::default(),
         }),
+        3 => (hash_policy(), vec(device_id(), 0..4), device_id()).prop_map(|(hash, table, home)| {
+            TransmitPlan::Balanced { hash, table: table.into(), loads: None, home, own: Arc::from([host(6)]) }
+        }),
         2 => distinct_devices().prop_map(|members| TransmitPlan::All { members }),
     ]
 }
@@ -88,14 +91,20 @@ fn tables() -> impl Strategy<Value = Tables> {
             ..port_entry(bridge, vlan, transmit)
         },
     );
-    let device = (0..PORTS + 1, prop_oneof![Just(1500), 0..2000u32], admission(), any::<bool>()).prop_map(
-        |(port, mtu, admission, slow_protocols)| DeviceEntry {
+    let device = (
+        0..PORTS + 1,
+        prop_oneof![Just(1500), 0..2000u32],
+        admission(),
+        any::<bool>(),
+        option::of(Just(host(77))),
+    )
+        .prop_map(|(port, mtu, admission, slow_protocols, source)| DeviceEntry {
             port: PortId(port),
             mtu,
             admission,
             slow_protocols,
-        },
-    );
+            source,
+        });
     let ports = vec(port, PORTS as usize);
     let devices = vec(option::weighted(0.9, device), DEVICES as usize);
     let gone = vec(prop::bool::weighted(0.1), PORTS as usize);
@@ -244,6 +253,7 @@ proptest! {
             prop_assert!(!port.learning.locked || known == Some(entry.port) || entry.admission == Admission::Grace);
             prop_assert!(known == Some(entry.port) || entry.admission == Admission::Grace || full);
 
+            let placed = port.vlan.place(tag).unwrap();
             let (mut left_by, mut devices) = (BTreeSet::new(), BTreeSet::new());
             for output in &egress.outputs {
                 prop_assert!(output.device != device);
@@ -258,7 +268,18 @@ proptest! {
                     TransmitPlan::Buckets { table: members, .. }
                     | TransmitPlan::RoundRobin { members, .. }
                     | TransmitPlan::All { members } => members.contains(&output.device),
+                    TransmitPlan::Balanced { table, home, .. } => {
+                        let balanced = parsed.is_ip_of_stations(&bytes) && placed.inner.is_none();
+                        if balanced { table.contains(&output.device) } else { *home == output.device }
+                    }
                 };
+                let own = match &egress_port.transmit {
+                    TransmitPlan::Balanced { home, .. } if *home != output.device => {
+                        tables.device(output.device).unwrap().source
+                    }
+                    _ => None,
+                };
+                prop_assert_eq!((output.source, output.destination), (own, None));
                 prop_assert!(of_plan, "by a device that the plan does not name");
                 prop_assert!(
                     first || matches!(egress_port.transmit, TransmitPlan::All { .. }),
@@ -266,7 +287,6 @@ proptest! {
                 );
                 prop_assert_eq!(egress_port.bridge, port.bridge);
                 prop_assert!(egress_port.vlan.contains(vlan), "out of the VLAN");
-                let placed = port.vlan.place(tag).unwrap();
                 prop_assert_eq!((output.tag, output.inner), egress_port.vlan.egress_tags(placed));
                 prop_assert!(output.inner.is_none() || output.tag.is_some());
             }

@@ -2,6 +2,7 @@ use super::*;
 use forwarding::vlan::TPID_8021Q;
 
 const ADDRESSES: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+const OTHER: MacAddr = MacAddr([6, 0, 0, 0, 0, 3]);
 
 /// Puts a header and a frame into the next slot, as the kernel would.
 fn receive(burst: &mut RxBurst, header: VirtioNetHeader, frame: &[u8], tag: Option<VlanTag>) {
@@ -66,21 +67,30 @@ fn gathered(scratch: &mut TxBurst) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn frames_are_laid_out_with_header_and_tag() {
+fn frames_are_laid_out_with_header_addresses_and_tags() {
     let bytes = [&ADDRESSES[..], &[0x08, 0, 1, 2, 3]].concat();
     let tag = Some(VlanTag { tpid: 0x88a8, tci: 0x6064 });
     let inner = Some(VlanTag { tpid: TPID_8021Q, tci: 0xa007 });
     let header = VirtioNetHeader { flags: 1 | 2 | 4, hdr_len: 54, ..checksum_at(34) };
     let frames = [
-        TxFrame { bytes: &bytes, tag: None, inner: None, header: VirtioNetHeader::default() },
-        TxFrame { bytes: &bytes[..13], tag: None, inner: None, header },
-        TxFrame { bytes: &bytes, tag, inner: None, header },
-        TxFrame { bytes: &bytes, tag, inner, header },
+        TxFrame {
+            bytes: &bytes,
+            tag: None,
+            inner: None,
+            source: None,
+            destination: None,
+            header: VirtioNetHeader::default(),
+        },
+        TxFrame { bytes: &bytes[..13], tag: None, inner: None, source: None, destination: None, header },
+        TxFrame { bytes: &bytes, tag, inner: None, source: None, destination: None, header },
+        TxFrame { bytes: &bytes, tag, inner, source: None, destination: None, header },
+        TxFrame { bytes: &bytes, tag, inner: None, source: Some(OTHER), destination: None, header },
+        TxFrame { bytes: &bytes, tag: None, inner: None, source: None, destination: Some(OTHER), header },
     ];
     let (mut scratch, mut report) = (TxBurst::new(), SendReport::default());
-    assert_eq!(scratch.load(frames.iter(), 1, &mut report), 3);
+    assert_eq!(scratch.load(frames.iter(), 1, &mut report), 5);
     let shifted = VirtioNetHeader { flags: 1, hdr_len: 58, ..checksum_at(38) };
-    let twice = shifted.shifted(4);
+    let (twice, whole) = (shifted.shifted(4), shifted.shifted(-4));
     let two_tags = [0x88, 0xa8, 0x60, 0x64, 0x81, 0x00, 0xa0, 0x07];
     assert_eq!(
         gathered(&mut scratch),
@@ -88,16 +98,25 @@ fn frames_are_laid_out_with_header_and_tag() {
             [&[0; 10], &bytes[..]].concat(),
             [&shifted.to_bytes()[..], &ADDRESSES, &two_tags[..4], &bytes[12..]].concat(),
             [&twice.to_bytes()[..], &ADDRESSES, &two_tags, &bytes[12..]].concat(),
+            [&shifted.to_bytes()[..], &ADDRESSES[..6], &OTHER.0, &two_tags[..4], &bytes[12..]].concat(),
+            [&whole.to_bytes()[..], &OTHER.0, &bytes[6..]].concat(),
         ]
     );
-    scratch.count_sent(0, 3, &mut report);
-    assert_eq!((report.sent, report.bytes), (3, 17 + 21 + 25));
+    scratch.count_sent(0, 5, &mut report);
+    assert_eq!((report.sent, report.bytes), (5, 17 + 21 + 25 + 21 + 17));
     assert_eq!(report.dropped().collect::<Vec<_>>(), [(DropReason::Runt, 1)]);
 }
 
 #[test]
 fn no_more_than_a_burst_is_taken() {
-    let frame = TxFrame { bytes: &[0; 60], tag: None, inner: None, header: VirtioNetHeader::default() };
+    let frame = TxFrame {
+        bytes: &[0; 60],
+        tag: None,
+        inner: None,
+        source: None,
+        destination: None,
+        header: VirtioNetHeader::default(),
+    };
     let (mut scratch, mut report) = (TxBurst::new(), SendReport::default());
     let mut frames = std::iter::repeat_n(frame, BURST + 3);
     assert_eq!(scratch.load(&mut frames, 1, &mut report), BURST);

@@ -137,7 +137,13 @@ fn each_plan() {
 
 /// Devices whose interface indexes are these, all of port 0.
 fn image_of_devices(indexes: &[u32]) -> Image {
-    let entry = DeviceEntry { port: PortId(0), mtu: 1500, admission: Admission::All, slow_protocols: false };
+    let entry = DeviceEntry {
+        port: PortId(0),
+        mtu: 1500,
+        admission: Admission::All,
+        slow_protocols: false,
+        source: None,
+    };
     let facts = |ifindex: &u32| {
         Some(DeviceFacts { name: format!("d{ifindex}"), ifindex: *ifindex, ..DeviceFacts::default() })
     };
@@ -244,6 +250,13 @@ fn plan_of(image: &Image, port: &Port) -> TransmitPlan {
             table: members(),
             loads: None,
         },
+        plan::BALANCED => TransmitPlan::Balanced {
+            hash: { policies }.nth(port.hash.into()).expect("a policy"),
+            table: members(),
+            loads: None,
+            home: DeviceId(port.device),
+            own: Arc::default(),
+        },
         plan::ROUND_ROBIN => {
             TransmitPlan::RoundRobin { members: members(), per_member: port.per_member, turn: Arc::default() }
         }
@@ -272,8 +285,20 @@ fn some_plan() -> impl Strategy<Value = TransmitPlan> {
     prop_oneof![
         Just(TransmitPlan::Drop(DropReason::NoMember)),
         (0..MAX_DEVICES as u16).prop_map(by),
-        (prop::sample::select(policies), prop_oneof![members(8), members(MAX_BUCKETS)])
+        (prop::sample::select(policies.clone()), prop_oneof![members(8), members(MAX_BUCKETS)])
             .prop_map(|(hash, table)| TransmitPlan::Buckets { hash, table, loads: None }),
+        (
+            prop::sample::select(policies),
+            prop_oneof![members(8), members(MAX_BUCKETS)],
+            0..MAX_DEVICES as u16
+        )
+            .prop_map(|(hash, table, home)| TransmitPlan::Balanced {
+                hash,
+                table,
+                loads: None,
+                home: DeviceId(home),
+                own: Arc::default(),
+            }),
         (members(8), any::<u32>()).prop_map(|(members, per_member)| TransmitPlan::RoundRobin {
             members,
             per_member,
