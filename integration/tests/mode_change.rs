@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use integration::modes::{self, Case, FarEnd, Lab};
 use integration::probe::{Probe, Report, Window};
+use integration::process::eventually;
 use integration::switch::{BOND, Kind};
 use integration::testing::{fast_turn, setting, switch_turn};
 use integration::topology::{REMOTE, ipv4, ipv6};
@@ -27,13 +28,13 @@ fn start(lab: &Lab) -> Result<Probe> {
     Probe::start(&pairs, Duration::from_millis(1))
 }
 
-/// The bond without a trace of its last mode: options that the next may refuse go in the same command.
+/// Changes the mode and lets it carry for a while.
 fn change(lab: &Lab, probe: &mut Probe, from: &str, to: &str) -> Result<()> {
     probe.mark(format!("{from} to {to}"));
     lab.near.vsctl(&format!("set bond {BOND} mode={to}"))?;
     if to == LACP {
         // Without a partner one member carries in the end.
-        integration::process::eventually("a member carries", Duration::from_secs(15), || {
+        eventually("a member carries", Duration::from_secs(15), || {
             Ok(lab.near.bond(BOND)?.carrier.then_some(()))
         })?;
     }

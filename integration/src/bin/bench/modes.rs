@@ -189,6 +189,6 @@ fn show(labs: &[Lab], values: &[Vec<Vec<f64>>], rounds: usize) {
     print(&rows);
     println!(
         "Medians of {rounds} rounds on the fast path; the ratio is the median of the rounds' ratios to active-backup at \
-         the same other end: a Linux bridge with both uplinks, or a static group."
+         the same other end: a Linux bridge with both uplinks, or a static group. Of broadcast each copy is counted."
     );
 }
