@@ -14,6 +14,7 @@
 //! - [`switch`]: the switch under test: ours, the Linux bridge, Open vSwitch
 //! - [`fdb_watch`]: addresses that move from port to port of the upstream bridge
 //! - [`fastpath`]: the switch's kernel fast path, seen from outside
+//! - [`modes`]: each mode of a bond with what it needs at the other end
 //! - [`probe`]: numbered datagrams that show what an event cost
 //! - [`numbered`]: single numbered frames, to tell by which wires each came
 //! - [`qemu`]: virtual machines with a kernel of their own
@@ -31,6 +32,7 @@
 //! - [`pktgen`]: small frames as fast as they go
 //! - [`tcp`]: a paced TCP stream of our own, and `iperf3`
 //! - [`ping_pong`]: round-trip times
+//! - [`radio`]: a NIC like a wireless one, slow and half duplex
 //! - [`testing`]: what tests share: skipping aloud, waiting with a deadline
 
 pub mod capture;
@@ -42,6 +44,7 @@ pub mod hash;
 pub mod lacp_lab;
 pub mod lacpdu;
 pub mod many_bonds;
+pub mod modes;
 pub mod netfilter;
 pub mod netns;
 pub mod numbered;
@@ -51,6 +54,7 @@ pub mod pktgen;
 pub mod probe;
 pub mod process;
 pub mod qemu;
+pub mod radio;
 pub mod random;
 pub mod rpc;
 pub mod switch;

@@ -10,10 +10,27 @@ use crate::{sys, wire};
 
 const MARK: &[u8] = b"numbered";
 
+/// A station that need not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// Its IP address.
+    pub ip: Ipv4Addr,
+    /// Its UDP port.
+    pub port: u16,
+}
+
 /// A UDP datagram that bears a number.
 pub fn frame(to: [u8; 6], from: [u8; 6], number: u32) -> Vec<u8> {
+    let end = |mac, net, port| End { mac, ip: Ipv4Addr::new(10, net, 0, 1), port };
+    between(end(from, 8, 4000), end(to, 9, 4001), number)
+}
+
+/// A UDP datagram from one station to another that bears a number.
+pub fn between(from: End, to: End, number: u32) -> Vec<u8> {
     let body = [MARK, &number.to_be_bytes()].concat();
-    wire::udp(to, from, (Ipv4Addr::new(10, 8, 0, 1), 4000), (Ipv4Addr::new(10, 9, 0, 1), 4001), &body)
+    wire::udp(to.mac, from.mac, (from.ip, from.port), (to.ip, to.port), &body)
 }
 
 /// The number that a frame bears.

@@ -24,12 +24,16 @@ pub struct Rate {
 /// Floods `to` from `from` (both with `eth0`) with frames of 64 octets (checksum included) for `time`. The switches in
 /// between must know the receiver's address already.
 pub fn flood(from: &Namespace, to: &Namespace, time: Duration) -> Result<Rate> {
-    let frame = packets::frame(to.mac("eth0")?, from.mac("eth0")?, None, 0);
+    flood_with(&packets::frame(to.mac("eth0")?, from.mac("eth0")?, None, 0), from, to, time)
+}
+
+/// [`flood`] with a frame of the caller's.
+pub fn flood_with(frame: &[u8], from: &Namespace, to: &Namespace, time: Duration) -> Result<Rate> {
     let socket = from.enter(|| PacketSocket::open("eth0"))?;
     socket.bypass_queue()?;
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let sender = scope.spawn(|| send_until(&socket, &frame, &stop));
+        let sender = scope.spawn(|| send_until(&socket, frame, &stop));
         // The first tenth of a second is for caches and queues to fill.
         std::thread::sleep(Duration::from_millis(100));
         let before = counted(from, to)?;

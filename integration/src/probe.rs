@@ -100,13 +100,15 @@ pub struct Direction {
     pub longest_delay_ms: f64,
 }
 
-/// What was lost from one mark to the next.
+/// What was lost, or came more than once, from one mark to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     /// The mark's label.
     pub label: String,
     /// Datagrams lost per flow, by the time of their sending.
     pub lost: Vec<u64>,
+    /// Datagrams per flow that arrived more than once, by the time of their sending.
+    pub repeated: Vec<u64>,
 }
 
 impl Window {
@@ -189,7 +191,10 @@ impl Probe {
         let starts: Vec<usize> = self.marks.iter().map(|(_, at)| number(*at)).collect();
         let windows = self.marks.iter().enumerate().map(|(i, (label, _))| {
             let end = starts.get(i + 1).copied().unwrap_or(usize::MAX);
-            Window { label: label.clone(), lost: ledgers.iter().map(|l| l.lost(starts[i], end)).collect() }
+            let count = |of: fn(&Ledger, usize, usize) -> u64| {
+                ledgers.iter().map(|ledger| of(ledger, starts[i], end)).collect()
+            };
+            Window { label: label.clone(), lost: count(Ledger::lost), repeated: count(Ledger::repeated) }
         });
         Ok(Report {
             windows: windows.collect(),
@@ -326,9 +331,17 @@ impl Ledger {
 
     /// Numbers in `from..to` that never arrived.
     fn lost(&self, from: usize, to: usize) -> u64 {
+        self.range(from, to).iter().filter(|arrivals| **arrivals == 0).count() as u64
+    }
+
+    /// Numbers in `from..to` that arrived more than once.
+    fn repeated(&self, from: usize, to: usize) -> u64 {
+        self.range(from, to).iter().filter(|arrivals| **arrivals > 1).count() as u64
+    }
+
+    fn range(&self, from: usize, to: usize) -> &[u8] {
         let to = to.min(self.arrivals.len());
-        let range = self.arrivals.get(from.min(to)..to).unwrap_or_default();
-        range.iter().filter(|arrivals| **arrivals == 0).count() as u64
+        self.arrivals.get(from.min(to)..to).unwrap_or_default()
     }
 
     /// Datagrams missing at the end, after the last that arrived.
@@ -389,6 +402,8 @@ mod tests {
         let ledger = ledger(10, &[(0, 0), (1, 1), (5, 5), (9, 9)]);
         assert_eq!([ledger.lost(0, 2), ledger.lost(2, 6), ledger.lost(6, usize::MAX)], [0, 3, 3]);
         assert_eq!(ledger.lost(20, 30), 0);
+        let twice = self::ledger(10, &[(0, 0), (1, 1), (1, 2), (5, 5), (5, 6), (5, 7)]);
+        assert_eq!([twice.repeated(0, 2), twice.repeated(2, usize::MAX)], [1, 1]);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use std::io;
 use std::mem::{size_of, size_of_val, zeroed};
-use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
 /// Time since boot, of the clock that [`sleep_until`] uses.
@@ -235,6 +236,32 @@ impl PacketSocket {
     fn set<T: Copy>(&self, name: i32, value: &T) -> io::Result<()> {
         set_option(self.fd.as_raw_fd(), libc::SOL_PACKET, name, value)
     }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A TAP of this name in the calling thread's network namespace, with plain frames and not blocking: what the kernel sends by
+/// it is read here. It goes with the descriptor.
+pub fn open_tap(name: &str) -> io::Result<OwnedFd> {
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/net/tun")?;
+    // SAFETY: an all-zero ifreq is valid.
+    let mut request: libc::ifreq = unsafe { zeroed() };
+    let room = request.ifr_name.len() - 1;
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes().take(room)) {
+        *to = from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+    // SAFETY: `request` outlives the call and is what TUNSETIFF reads.
+    check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;
+    Ok(file.into())
 }
 
 /// A netlink socket to netfilter.

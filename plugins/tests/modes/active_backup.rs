@@ -89,6 +89,18 @@ fn a_planned_change_leaves_the_old_member_in_grace() {
 }
 
 #[test]
+fn another_mode_leaves_all_others_in_grace() {
+    let mut rig = Rig::up("mode=2", 3);
+    rig.link(2, false);
+    rig.set("mode=1 primary=eth1");
+    assert_eq!(rig.admissions(), [Admission::Grace, Admission::AllButReflected, Admission::Nothing]);
+    rig.set("miimon=100");
+    rig.pass(GRACE);
+    assert_eq!(rig.admissions(), [Admission::Nothing, Admission::All, Admission::Nothing]);
+    assert_eq!(rig.bond.next_deadline(), None);
+}
+
+#[test]
 fn grace_ends_with_the_link_or_the_membership() {
     let mut rig = Rig::up("mode=1", 3);
     rig.set_active(1);

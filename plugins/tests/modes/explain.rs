@@ -173,7 +173,7 @@ fn broadcast() {
         member(&rig, 2),
         [
             "sends nothing: its link is down for 0 ms",
-            "receives nothing: what arrives is dropped as inactive_member"
+            "receives every frame but those of our own guests that the switch sends back"
         ]
     );
     rig.link(0, false);

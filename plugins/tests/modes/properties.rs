@@ -251,8 +251,10 @@ impl World {
             }
             _ => assert!(active.is_none()),
         }
+        let group = matches!(bond.options().mode, Mode::BalanceRr | Mode::BalanceXor | Mode::Broadcast);
         for member in members {
             match member.link() {
+                LinkState::Down if group => assert_eq!(member.admission(), Admission::AllButReflected),
                 LinkState::Down => assert_eq!(member.admission(), Admission::Nothing),
                 LinkState::GoingDown => assert_ne!(member.admission(), Admission::Grace),
                 LinkState::GoingBack | LinkState::Up => {}

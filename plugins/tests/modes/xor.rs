@@ -21,7 +21,7 @@ fn the_table_is_the_usable_members_in_joining_order() {
     assert_eq!(rig.admissions(), [Admission::AllButReflected; 3]);
     rig.link(1, false);
     assert_eq!(rig.table(), [0, 2]);
-    assert_eq!(rig.admissions()[1], Admission::Nothing);
+    assert_eq!(rig.admissions(), [Admission::AllButReflected; 3], "the other side may know better");
     rig.bond.remove_member(rig.now, "eth0").unwrap();
     rig.bond.add_member(rig.now, "eth0").unwrap();
     rig.link(0, true);

@@ -5,6 +5,7 @@
 
 mod failover;
 mod lacp;
+mod modes;
 mod restart;
 mod scale;
 mod table;
@@ -28,6 +29,8 @@ struct Arguments {
 enum What {
     /// TCP both ways, small frames a second, round-trip times.
     Throughput(throughput::Options),
+    /// TCP and small frames in each mode on the fast path, as ratios to active-backup.
+    Modes(modes::Options),
     /// Datagrams lost when cables are pulled and plugged in again, and when traffic is moved by hand.
     Failover(failover::Options),
     /// Many addresses and ports against few, in the fast path; what a flush costs.
@@ -59,6 +62,7 @@ fn run(what: &What) -> Result<()> {
     }
     match what {
         What::Throughput(options) => throughput::run(options),
+        What::Modes(options) => modes::run(options),
         What::Failover(options) => failover::run(options),
         What::Scale(options) => scale::run(options),
         What::Restart(options) => restart::run(options),
