@@ -167,9 +167,6 @@ impl BondOptions {
                 allowed: (option.allowed)(),
                 suggestion: if option.name == "mode" { Mode::suggest(value) } else { None },
             },
-            Refusal::Later(value) => {
-                OptionError::ValueLater { option: option.name, value, allowed: (option.allowed)() }
-            }
             Refusal::Because(reason) => {
                 OptionError::Refused { option: option.name, value: value.to_owned(), reason }
             }

@@ -24,7 +24,7 @@ const fn of(name: &'static str, neutral: &'static [&'static str], reason: &'stat
 }
 
 const POLLED: &str = "links are watched by kernel events, there is nothing to be polled";
-const BALANCED: &str = "it belongs to modes that are balanced by load, which come later";
+const BUCKETS: &str = "a table of buckets is always used by the fast path";
 
 pub(super) const ELSEWHERE: &[Elsewhere] = &[
     of(
@@ -35,7 +35,7 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     of("detect_mode", &["carrier"], POLLED),
     of("fake_iface", &["false"], "no device stands for the bond; \"vsctl bond/show\" tells its state"),
     of("hash_basis", &["0"], "the transmit hash is Linux's, which has no basis"),
-    of("lb_output_action", &["false"], BALANCED),
+    of("lb_output_action", &["false"], BUCKETS),
     of("miimon_interval", &["200"], POLLED),
     of("tx_queues", &["16"], "the bond is not a network device and has no transmit queues"),
 ];

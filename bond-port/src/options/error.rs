@@ -46,18 +46,6 @@ pub enum OptionError {
         /// A value that is spelt much like it.
         suggestion: Option<&'static str>,
     },
-    /// A value that Linux has and this version has not.
-    #[error(
-        "bond option {option}: {value} exists in Linux but is not supported by this version; allowed: {allowed}"
-    )]
-    ValueLater {
-        /// The option.
-        option: &'static str,
-        /// The value's name.
-        value: &'static str,
-        /// Names or range.
-        allowed: String,
-    },
     /// A value that is understood and refused.
     #[error("bond option {option}: \"{value}\" is refused: {reason}")]
     Refused {

@@ -23,7 +23,6 @@ const RESELECT: Choice<PrimaryReselect> = Choice {
         (PrimaryReselect::Better, 1, "better"),
         (PrimaryReselect::Failure, 2, "failure"),
     ],
-    later: &[],
 };
 
 impl PrimaryReselect {
@@ -39,7 +38,6 @@ const FAIL_OVER_MAC: Choice<FailOverMac> = Choice {
         (FailOverMac::Active, 1, "active"),
         (FailOverMac::Follow, 2, "follow"),
     ],
-    later: &[],
 };
 
 impl FailOverMac {
@@ -59,7 +57,6 @@ const HASH_POLICY: Choice<HashPolicy> = Choice {
         (HashPolicy::VlanSrcMac, 5, HashPolicy::VlanSrcMac.name()),
         (HashPolicy::Offload, 6, HashPolicy::Offload.name()),
     ],
-    later: &[],
 };
 
 impl BondOptions {
@@ -74,7 +71,7 @@ impl BondOptions {
     }
 }
 
-const SWITCH: Choice<bool> = Choice { known: &[(false, 0, "off"), (true, 1, "on")], later: &[] };
+const SWITCH: Choice<bool> = Choice { known: &[(false, 0, "off"), (true, 1, "on")] };
 
 /// Largest number that Linux takes where it has no limit of its own, of milliseconds for one.
 const MAX: u32 = i32::MAX as u32;

@@ -19,6 +19,8 @@ fn names_and_numbers_are_the_same() {
         ("mode", "balance-xor", "2"),
         ("mode", "broadcast", "3"),
         ("mode", "802.3ad", "4"),
+        ("mode", "balance-tlb", "5"),
+        ("mode", "balance-alb", "6"),
         ("lacp_rate", "fast", "1"),
         ("lacp_active", "off", "0"),
         ("ad_select", "actor_port_prio", "3"),
@@ -87,13 +89,7 @@ fn errors_name_what_was_found_and_what_to_do() {
     assert_eq!(
         refused("mode", "7"),
         "bond option mode: \"7\" is not a valid value; allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3), 802.3ad (4), balance-tlb (5), balance-slb"
-    );
-    assert_eq!(
-        refused("mode", "6"),
-        "bond option mode: balance-alb exists in Linux but is not supported by this version; \
-         allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3), 802.3ad (4), balance-tlb (5), balance-slb"
+         broadcast (3), 802.3ad (4), balance-tlb (5), balance-alb (6), balance-slb"
     );
     assert_eq!(
         refused("xmit_hash_policy", "layer4"),
@@ -290,7 +286,7 @@ fn link_probes_that_can_not_work_are_warned_of() {
 #[test]
 fn every_option_of_linux_is_answered() {
     for (key, default, other) in [
-        ("mode", "default", "balance-alb"),
+        ("mode", "default", "7"),
         ("miimon", "0", "x"),
         ("updelay", "0", "x"),
         ("downdelay", "0", "x"),
@@ -325,6 +321,7 @@ fn every_option_of_linux_is_answered() {
         ("broadcast_neigh", "0", "1"),
         ("lacp_strict", "off", "2"),
         ("lp_interval", "1", "0"),
+        ("tlb_dynamic_lb", "1", "2"),
         ("tx_queues", "16", "8"),
     ] {
         assert_eq!(set(key, default).as_ref(), Ok(&BondOptions::default()), "{key}={default}");

@@ -40,10 +40,9 @@ const VALIDATE: Choice<Validate> = Choice {
         (Validate::FilterActive, 5, "filter_active"),
         (Validate::FilterBackup, 6, "filter_backup"),
     ],
-    later: &[],
 };
 
-const ALL_TARGETS: Choice<bool> = Choice { known: &[(false, 0, "any"), (true, 1, "all")], later: &[] };
+const ALL_TARGETS: Choice<bool> = Choice { known: &[(false, 0, "any"), (true, 1, "all")] };
 
 impl Validate {
     /// Linux's name.
