@@ -2,8 +2,11 @@
 //!
 //! Learned from what guests themselves say of their addresses (ARP, neighbour discovery), never from beyond a bond. The first
 //! who claims an address has it until it is gone: a guest that claims another's is refused as long as the FDB knows that one
-//! where it was. What is kept is bounded; when it is full, a port that holds more than its share loses what it has not used
-//! for longest.
+//! where it was. But the owner is then asked whether it still has the address, which may have been passed on (VRRP, DHCP):
+//! if it does not say so within a second, it has lost it. The same when somebody beyond a bond claims it. What is kept is
+//! bounded; when it is full, a port that holds more than its share loses what it has not used for longest.
+
+mod contests;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,6 +15,15 @@ use std::time::Duration;
 use forwarding::ids::PortId;
 use forwarding::mac::MacAddr;
 use forwarding::receive::{Guests, MAX_GUESTS};
+
+use self::contests::Contests;
+pub use self::contests::Verdict;
+
+/// A VLAN of the bridge, and an address in it.
+pub type Key = (u16, IpAddr);
+
+/// After so long beyond a bond a guest is taken for one that has gone there; before that the FDB may have been misled.
+const BEYOND: Duration = Duration::from_secs(10);
 
 /// Who has an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +51,17 @@ impl Default for Limits {
     }
 }
 
+/// What the FDB knows of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It is behind this port of ours.
+    Here(PortId),
+    /// It is beyond a bond.
+    Beyond,
+    /// Nothing.
+    Unknown,
+}
+
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claimed {
@@ -54,9 +77,12 @@ pub enum Claimed {
 #[derive(Debug, Default)]
 pub struct Owners {
     limits: Limits,
-    all: HashMap<(u16, IpAddr), Owner>,
+    all: HashMap<Key, Owner>,
     /// How many each port has.
     by_port: HashMap<PortId, usize>,
+    contests: Contests,
+    /// Addresses that nobody has any more, to be fetched.
+    gone: Vec<Key>,
     refused: u64,
 }
 
@@ -88,7 +114,7 @@ impl Owners {
     }
 
     /// Everything, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = ((u16, IpAddr), &Owner)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &Owner)> {
         self.all.iter().map(|(key, owner)| (*key, owner))
     }
 
@@ -101,13 +127,14 @@ impl Owners {
     pub fn claim(
         &mut self,
         now: Duration,
-        (vlan, ip): (u16, IpAddr),
+        (vlan, ip): Key,
         (port, mac): (PortId, MacAddr),
         is_alive: impl Fn(u16, &Owner) -> bool,
     ) -> Claimed {
         let fresh = Owner { mac, port, seen: now };
         match self.all.get(&(vlan, ip)).copied() {
             Some(owner) if owner.mac == mac => {
+                self.contests.defend(&(vlan, ip));
                 self.put((vlan, ip), fresh);
                 Claimed::Known
             }
@@ -126,7 +153,7 @@ impl Owners {
     }
 
     /// Takes over what a predecessor knew, unless it is known better by now.
-    pub fn restore(&mut self, known: impl IntoIterator<Item = ((u16, IpAddr), Owner)>) {
+    pub fn restore(&mut self, known: impl IntoIterator<Item = (Key, Owner)>) {
         for (key, owner) in known {
             if self.all.len() < self.limits.addresses && !self.all.contains_key(&key) {
                 self.put(key, owner);
@@ -134,37 +161,93 @@ impl Owners {
         }
     }
 
-    /// Forgets everything of a port that is no more; returns whether there was anything.
-    pub fn forget_port(&mut self, port: PortId) -> bool {
-        if self.by_port.remove(&port).is_none() {
-            return false;
+    /// Somebody else claims the address of a guest that seems alive: `by` is a guest of ours, or somebody beyond a bond.
+    /// [`Self::poll_contests`] tells what comes of it.
+    pub fn contest(&mut self, now: Duration, key: Key, by: Option<(PortId, MacAddr)>) {
+        if self.all.contains_key(&key) {
+            self.contests.begin(now, key, by);
         }
-        self.all.retain(|_, owner| owner.port != port);
-        true
     }
 
-    /// Forgets what is too old; a guest that `is_alive` keeps its addresses however little it speaks of them. Returns whether
-    /// anything was forgotten.
-    pub fn sweep(&mut self, now: Duration, is_alive: impl Fn(u16, &Owner) -> bool) -> bool {
-        let mut expired = Vec::new();
-        for ((vlan, ip), owner) in &mut self.all {
-            if is_alive(*vlan, owner) {
-                owner.seen = now;
-            } else if owner.seen + self.limits.age <= now {
-                expired.push((*vlan, *ip));
+    /// The owner is not to lose a contested address.
+    pub fn defend(&mut self, key: &Key) {
+        self.contests.defend(key);
+    }
+
+    /// When [`Self::poll_contests`] has something to say.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.contests.next_deadline()
+    }
+
+    /// Which owners are to be asked now whether they have their addresses still, and which have lost them.
+    pub fn poll_contests(&mut self, now: Duration) -> Vec<Verdict> {
+        let Self { contests, all, .. } = self;
+        let verdicts = contests.poll(now, |key| all.get(key).copied());
+        for verdict in &verdicts {
+            match *verdict {
+                Verdict::Lost { key, to: Some((port, mac)), .. } => {
+                    self.put(key, Owner { mac, port, seen: now });
+                }
+                Verdict::Lost { key, to: None, .. } => self.lose(key),
+                Verdict::Ask { .. } => {}
             }
         }
-        expired.iter().for_each(|key| self.remove(*key));
-        !expired.is_empty()
+        verdicts
     }
 
-    fn put(&mut self, key: (u16, IpAddr), owner: Owner) {
+    /// The addresses that nobody has any more since this was last called.
+    pub fn take_gone(&mut self) -> Vec<Key> {
+        let mut gone = std::mem::take(&mut self.gone);
+        gone.retain(|key| !self.all.contains_key(key));
+        gone
+    }
+
+    /// Forgets everything of a port that is no more.
+    pub fn forget_port(&mut self, port: PortId) {
+        if self.by_port.contains_key(&port) {
+            let of_port = self.all.iter().filter(|(_, owner)| owner.port == port).map(|(key, _)| *key);
+            of_port.collect::<Vec<_>>().into_iter().for_each(|key| self.lose(key));
+        }
+    }
+
+    /// Forgets what is too old. A guest that the FDB knows behind a port keeps its addresses however little it speaks of them,
+    /// and one that has gone beyond a bond loses them soon.
+    pub fn sweep(&mut self, now: Duration, life: impl Fn(u16, &Owner) -> Life) {
+        let mut changed = Vec::new();
+        for ((vlan, ip), owner) in &self.all {
+            let age = match life(*vlan, owner) {
+                Life::Here(port) => {
+                    changed.push(((*vlan, *ip), Some(Owner { port, seen: now, ..*owner })));
+                    continue;
+                }
+                Life::Beyond => BEYOND,
+                Life::Unknown => self.limits.age,
+            };
+            if owner.seen + age <= now {
+                changed.push(((*vlan, *ip), None));
+            }
+        }
+        for (key, owner) in changed {
+            match owner {
+                Some(owner) => self.put(key, owner),
+                None => self.lose(key),
+            }
+        }
+    }
+
+    fn put(&mut self, key: Key, owner: Owner) {
         self.remove(key);
         self.all.insert(key, owner);
         *self.by_port.entry(owner.port).or_default() += 1;
     }
 
-    fn remove(&mut self, key: (u16, IpAddr)) {
+    fn lose(&mut self, key: Key) {
+        self.remove(key);
+        self.contests.end(&key);
+        self.gone.push(key);
+    }
+
+    fn remove(&mut self, key: Key) {
         let Some(owner) = self.all.remove(&key) else { return };
         if let Some(count) = self.by_port.get_mut(&owner.port) {
             *count -= 1;
@@ -189,119 +272,9 @@ impl Owners {
         };
         let of_port = self.all.iter().filter(|(_, owner)| Some(owner.port) == from);
         let oldest = of_port.min_by_key(|(key, owner)| (owner.seen, **key)).map(|(key, _)| *key);
-        oldest.into_iter().for_each(|key| self.remove(key));
+        oldest.into_iter().for_each(|key| self.lose(key));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
-    const AGE: Duration = Duration::from_secs(600);
-    const VLAN: u16 = 7;
-
-    fn ip(n: u16) -> IpAddr {
-        let [high, low] = n.to_be_bytes();
-        [10, 0, high, low].into()
-    }
-
-    fn mac(n: u8) -> MacAddr {
-        MacAddr([2, 0, 0, 0, 0, n])
-    }
-
-    fn at(secs: u64) -> Duration {
-        Duration::from_secs(secs)
-    }
-
-    fn says(owners: &mut Owners, now: u64, guest: u8, n: u16, alive: bool) -> Claimed {
-        owners.claim(at(now), (VLAN, ip(n)), (PortId(guest.into()), mac(guest)), |_, _| alive)
-    }
-
-    #[test]
-    fn the_first_has_it_until_it_is_gone() {
-        let mut owners = Owners::default();
-        assert_eq!(says(&mut owners, 1, 1, 9, true), Claimed::New);
-        assert_eq!(says(&mut owners, 2, 1, 9, true), Claimed::Known);
-        let first = Owner { mac: mac(1), port: PortId(1), seen: at(2) };
-        assert_eq!(says(&mut owners, 3, 2, 9, true), Claimed::Refused(first));
-        assert_eq!((owners.owner(VLAN, ip(9)), owners.refused()), (Some(&first), 1));
-        // In another VLAN it is another address.
-        assert_eq!(owners.owner(VLAN + 1, ip(9)), None);
-        // The FDB has forgotten the first.
-        assert_eq!(says(&mut owners, 4, 2, 9, false), Claimed::New);
-        assert_eq!(owners.guests().owner(VLAN, ip(9)), Some(mac(2)));
-        assert_eq!(owners.len(), 1);
-    }
-
-    #[test]
-    fn a_guest_may_change_its_port() {
-        let mut owners = Owners::default();
-        assert_eq!(says(&mut owners, 1, 1, 9, true), Claimed::New);
-        let moved = owners.claim(at(2), (VLAN, ip(9)), (PortId(5), mac(1)), |_, _| true);
-        assert_eq!((moved, owners.owner(VLAN, ip(9)).unwrap().port), (Claimed::Known, PortId(5)));
-        assert!(!owners.forget_port(PortId(1)));
-        assert!(owners.forget_port(PortId(5)) && owners.is_empty());
-    }
-
-    #[test]
-    fn silence_ends_it_but_life_does_not() {
-        let mut owners = Owners::default();
-        says(&mut owners, 0, 1, 9, true);
-        says(&mut owners, 0, 2, 8, true);
-        let first_lives = |_: u16, owner: &Owner| owner.mac == mac(1);
-        assert!(!owners.sweep(AGE - at(1), first_lives));
-        assert!(owners.sweep(AGE, first_lives));
-        assert_eq!((owners.len(), owners.owner(VLAN, ip(9)).map(|owner| owner.seen)), (1, Some(AGE)));
-        // Too old to be defended, though nobody has swept yet.
-        assert_eq!(says(&mut owners, 1300, 2, 9, true), Claimed::New);
-    }
-
-    #[test]
-    fn a_loud_port_loses_its_own() {
-        let mut owners = Owners::new(Limits { addresses: 4, age: AGE });
-        says(&mut owners, 0, 1, 1, true);
-        says(&mut owners, 0, 1, 2, true);
-        for n in 10..30 {
-            assert_eq!(says(&mut owners, n.into(), 2, n, true), Claimed::New);
-        }
-        let mut left: Vec<_> = owners.iter().map(|((_, ip), _)| ip).collect();
-        left.sort();
-        assert_eq!(left, [ip(1), ip(2), ip(28), ip(29)]);
-        // A third port takes from the one that has most, or, where all have the same, from any.
-        assert_eq!(says(&mut owners, 40, 3, 40, true), Claimed::New);
-        assert_eq!(owners.len(), 4);
-    }
-
-    #[test]
-    fn what_a_predecessor_knew_gives_way_to_what_is_heard() {
-        let mut owners = Owners::default();
-        says(&mut owners, 5, 1, 9, true);
-        let old = Owner { mac: mac(3), port: PortId(3), seen: at(0) };
-        owners.restore([((VLAN, ip(9)), old), ((VLAN, ip(8)), old)]);
-        assert_eq!(owners.guests().owner(VLAN, ip(9)), Some(mac(1)));
-        assert_eq!(owners.guests().owner(VLAN, ip(8)), Some(mac(3)));
-    }
-
-    proptest! {
-        /// Whatever is claimed: bounded, counted right, and an address never changes hands while its owner is alive.
-        #[test]
-        fn bounded_and_fair(claims in vec((0..4u8, 0..12u16, any::<bool>()), 1..200)) {
-            let mut owners = Owners::new(Limits { addresses: 6, age: AGE });
-            for (now, (guest, n, alive)) in claims.into_iter().enumerate() {
-                let before = owners.owner(VLAN, ip(n)).copied();
-                let claimed = says(&mut owners, now as u64, guest, n, alive);
-                let after = owners.owner(VLAN, ip(n)).unwrap();
-                match before {
-                    Some(before) if before.mac != mac(guest) && alive => {
-                        prop_assert_eq!((claimed, *after), (Claimed::Refused(before), before));
-                    }
-                    _ => prop_assert_eq!(after.mac, mac(guest)),
-                }
-                prop_assert!(owners.len() <= 6);
-                prop_assert_eq!(owners.by_port.values().sum::<usize>(), owners.len());
-            }
-        }
-    }
-}
+mod tests;

@@ -177,6 +177,17 @@ impl Peers {
         }
     }
 
+    /// Another guest has the address now. Who was told a member's address need not be told anew.
+    pub fn hand_over(&mut self, now: Duration, vlan: u16, guest: IpAddr, mac: MacAddr, table: &Table) {
+        for key in self.of_guest(vlan, guest) {
+            if let Some(pair) = self.pairs.get_mut(&key).filter(|pair| pair.word.mac != mac) {
+                pair.word.has = pair.word.has.filter(|has| *has != pair.word.mac);
+                pair.word.mac = mac;
+                self.check(now, key, table);
+            }
+        }
+    }
+
     /// The table has changed.
     pub fn retable(&mut self, now: Duration, table: &Table) {
         let all: Vec<_> = self.pairs.keys().copied().collect();

@@ -102,19 +102,14 @@ impl Switch {
         self.sync_protocols();
         self.publish_and_wait();
         // Only now no worker learns on the ports that are gone, or in the VLANs that they had.
-        let mut guests_changed = false;
         for (bridge, port) in stale {
             if let Some(bridge) = self.bridges.get_mut(bridge) {
                 bridge.fdb.remove_port(port);
                 bridge.neighbours.forget_port(port);
-                if bridge.owners.forget_port(port) {
-                    guests_changed = true;
-                }
+                bridge.owners.forget_port(port);
             }
         }
-        if guests_changed {
-            self.guests_changed();
-        }
+        self.drop_gone();
         self.update_statics();
         for (bridge, fdb) in stale_fdbs {
             self.fast.drop_fdb(fdb);

@@ -1,6 +1,8 @@
 //! Receive balancing (balance-alb): what guests and the hosts beyond a bond say of their addresses goes in, updates for the
 //! hosts and learning frames for the upstream switch come out.
 
+mod gone;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,14 +12,16 @@ use bond_port::rebalance::Rebalancer;
 use bond_port::{Bond, Mode};
 use forwarding::announce::{Told, directed_arp, directed_na, directed_ns, learning};
 use forwarding::bucket_loads::BUCKETS;
-use forwarding::fdb::{Fdb, Tick};
+use forwarding::fdb::Tick;
 use forwarding::ids::{DeviceId, PortId};
 use forwarding::mac::MacAddr;
 use forwarding::parse::{Network, parse};
 use forwarding::rewrite::{self, Claim};
 use forwarding::tables::TransmitPlan;
 use forwarding::vlan::VlanTag;
+use forwarding::wire::{ipv6, nd};
 
+use self::gone::is_alive;
 use super::{Bridge, Port, Switch};
 use crate::device::TxFrame;
 use crate::events::EventKind;
@@ -75,11 +79,6 @@ pub(super) struct GuestNews {
     logged: Option<Duration>,
 }
 
-/// Whether the FDB knows a guest where it was.
-fn is_alive(fdb: &Fdb, now: Tick) -> impl Fn(u16, &Owner) -> bool + '_ {
-    move |vlan, owner| fdb.lookup(vlan, owner.mac, now) == Some(owner.port)
-}
-
 /// An address that one station has.
 fn is_a_stations(ip: IpAddr) -> bool {
     match ip {
@@ -94,7 +93,8 @@ fn is_a_stations(ip: IpAddr) -> bool {
 struct Heard {
     src: MacAddr,
     dst: MacAddr,
-    is_arp: bool,
+    /// It changes what those hosts think that know its sender: ARP, and advertisements.
+    is_news: bool,
     /// What it says of its sender.
     claim: Option<Claim>,
     /// The IP address it is for.
@@ -105,9 +105,12 @@ impl Heard {
     fn read(bytes: &[u8]) -> Option<Self> {
         let parsed = parse(bytes, None).ok().filter(|parsed| parsed.inner_tags == 0)?;
         let claim = Claim::read(bytes, &parsed).filter(|claim| is_a_stations(claim.ip));
-        let is_arp = matches!(parsed.network, Network::Arp { .. });
+        let is_news = match parsed.network {
+            Network::Arp { .. } => true,
+            _ => bytes.get(parsed.l3_offset + ipv6::HEADER_LEN) == Some(&nd::ADVERTISEMENT),
+        };
         let to = rewrite::destination(bytes, &parsed).filter(|ip| is_a_stations(*ip));
-        Some(Self { src: parsed.src, dst: parsed.dst, is_arp, claim, to })
+        Some(Self { src: parsed.src, dst: parsed.dst, is_news, claim, to })
     }
 }
 
@@ -121,7 +124,10 @@ impl Switch {
         let tick = Tick::at(now);
         let (key, guest) = ((vlan, claim.ip), (port, claim.mac));
         match bridge.owners.claim(now, key, guest, is_alive(&bridge.fdb, tick)) {
-            Claimed::New => self.news.stale = true,
+            Claimed::New => {
+                self.news.stale = true;
+                self.pass_on(now, number, key, claim.mac);
+            }
             Claimed::Known => {}
             Claimed::Refused(owner) => return self.refuse(now, number, key, guest, owner),
         }
@@ -132,7 +138,7 @@ impl Switch {
         for (id, port) in self.ports.iter_mut().filter(|(_, port)| port.bridge == number) {
             let Some(Receiving { peers, table, .. }) = port.receiving.as_deref_mut() else { continue };
             if heard.dst.is_multicast() {
-                if heard.is_arp {
+                if heard.is_news {
                     peers.overhear(now, vlan, claim.ip, claim.mac, table);
                 }
             } else if beyond == Some(PortId(id))
@@ -149,11 +155,18 @@ impl Switch {
     pub(super) fn hear_beyond(&mut self, now: Duration, id: PortId, vlan: u16, bytes: &[u8]) {
         let Some(port) = self.ports.get_mut(id.0) else { return };
         let Some(Receiving { peers, table, told, .. }) = port.receiving.as_deref_mut() else { return };
-        let Some(bridge) = self.bridges.get(port.bridge) else { return };
+        let Some(bridge) = self.bridges.get_mut(port.bridge) else { return };
         let Some(heard) = Heard::read(bytes) else { return };
-        let (Some(claim), Some(guest)) = (heard.claim, heard.to) else { return };
+        let Some(claim) = heard.claim else { return };
+        let is_ours = |mac| told.iter().any(|(own, _)| *own == mac);
+        if bridge.owners.owner(vlan, claim.ip).is_some_and(|owner| owner.mac != claim.mac)
+            && !is_ours(claim.mac)
+        {
+            bridge.owners.contest(now, (vlan, claim.ip), None);
+        }
+        let Some(guest) = heard.to else { return };
         let Some(owner) = bridge.owners.owner(vlan, guest) else { return };
-        if heard.dst == owner.mac || told.iter().any(|(own, _)| *own == heard.dst) {
+        if heard.dst == owner.mac || is_ours(heard.dst) {
             let key = Key { vlan, guest, peer: heard.src };
             peers.hear(now, key, Word { mac: owner.mac, peer_ip: claim.ip, has: Some(heard.dst) }, table);
         }
@@ -172,6 +185,9 @@ impl Switch {
         if !self.ports.iter().any(|(_, port)| is_balanced(port)) {
             return;
         }
+        if let Some(found) = self.bridges.get_mut(bridge) {
+            found.owners.contest(now, (vlan, ip), Some((port, mac)));
+        }
         if self.news.logged.is_some_and(|logged| now < logged + LOG_PACE) {
             return;
         }
@@ -186,7 +202,7 @@ impl Switch {
             bridge,
             vlan,
             "{mac} on {port} claims {ip}, which {} on {owner_port} has: frames for it go on going there; \
-             take the address from one of the two",
+             it is asked whether it still has it",
             owner.mac
         );
         self.events.push(EventKind::ClaimRefused {
@@ -230,6 +246,8 @@ impl Switch {
 
     /// What is to be done after guests and hosts were heard, or when it is time.
     pub fn tend_receive(&mut self, now: Duration) {
+        self.judge_contests(now);
+        self.drop_gone();
         self.publish_guests(now);
         let mut dealt = false;
         for (_, port) in self.ports.iter_mut() {
@@ -258,7 +276,8 @@ impl Switch {
             Some(update.map_or(receiving.next_learning, |at| at.min(receiving.next_learning)))
         });
         let guests = self.news.stale.then_some(self.news.published + GUESTS_PACE);
-        of_ports.chain(guests).min()
+        let contests = self.bridges.iter().filter_map(|(_, bridge)| bridge.owners.next_deadline());
+        of_ports.chain(guests).chain(contests).min()
     }
 
     /// What there is to tell of a bond.
@@ -326,26 +345,6 @@ impl Switch {
         }
     }
 
-    /// Forgets guests and hosts that are gone.
-    pub(super) fn sweep_receive(&mut self, now: Duration) {
-        let tick = Tick::at(now);
-        for (_, bridge) in self.bridges.iter_mut() {
-            self.news.stale |= bridge.owners.sweep(now, is_alive(&bridge.fdb, tick));
-        }
-        for (id, port) in self.ports.iter_mut() {
-            let Some(bridge) = self.bridges.get(port.bridge) else { continue };
-            if let Some(receiving) = port.receiving.as_deref_mut() {
-                let beyond = |vlan, mac| bridge.fdb.lookup(vlan, mac, tick) == Some(PortId(id));
-                receiving.peers.sweep(now, beyond);
-            }
-        }
-    }
-
-    /// Says that the guests of some bridge are others than those published.
-    pub(super) fn guests_changed(&mut self) {
-        self.news.stale = true;
-    }
-
     /// Brings the lists of guests up to date that the next tables have.
     pub(super) fn refresh_guests(&mut self) {
         if !std::mem::take(&mut self.news.stale) {
@@ -374,7 +373,7 @@ impl Switch {
     /// Tells hosts where guests' addresses are, as many as are due and may be told at once.
     fn send_updates(&mut self, now: Duration) {
         let mut batches = Vec::new();
-        for (_, port) in self.ports.iter_mut() {
+        for (id, port) in self.ports.iter_mut() {
             let (Some(receiving), Some(bond)) = (port.receiving.as_deref_mut(), port.bond.as_ref()) else {
                 continue;
             };
@@ -385,7 +384,12 @@ impl Switch {
             }
             receiving.next_update = now + PACE;
             let Some(bridge) = self.bridges.get(port.bridge) else { continue };
-            let frames = updates.into_iter().filter(|update| port.vlan.contains(update.key.vlan));
+            // Hosts are not to be told of a guest that has just gone to where they are.
+            let tick = Tick::at(now);
+            let is_beyond =
+                |update: &Update| bridge.fdb.lookup(update.key.vlan, update.mac, tick) == Some(PortId(id));
+            let frames = (updates.into_iter())
+                .filter(|update| port.vlan.contains(update.key.vlan) && !is_beyond(update));
             let frames = frames.filter_map(|update| {
                 let tag = port.vlan.egress_tag(update.key.vlan, None);
                 Some((frame(now, bridge, &update)?, tag))

@@ -168,3 +168,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn another_guest_takes_an_address_over() {
+    const HEIR: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
+    let (mut peers, mut table) = (Peers::default(), all(FIRST));
+    peers.hear(ms(0), key(1), word(1, Some(FIRST)), &table);
+    table[usize::from(bucket(host(2), ip(1)))] = None;
+    peers.hear(ms(0), key(2), word(2, Some(GUEST)), &table);
+    assert_eq!(peers.next_deadline(), None);
+    peers.hand_over(ms(5), VLAN, ip(1), HEIR, &table);
+    assert_eq!(
+        told(&mut peers, ms(5), &table),
+        [(host(2), HEIR)],
+        "the other one has the member's address already"
+    );
+    peers.retable(ms(5000), &all(SECOND));
+    let update = peers.poll(ms(5000), 9, &all(SECOND));
+    assert_eq!((update.len(), update[0].mac), (2, HEIR));
+}
