@@ -153,6 +153,19 @@ impl Bond {
         Ok(())
     }
 
+    /// A guest at this port has a member's own address, or, with `None`, no guest has it. Modes in which members send and
+    /// receive as themselves let such a one do so as the active member only, for guests. Returns whether that is news.
+    pub fn set_taken(&mut self, now: Duration, member: &str, by: Option<&str>) -> bool {
+        let Ok(index) = self.index(member) else { return false };
+        let taken = &mut self.members[index].taken;
+        if taken.as_deref() == by {
+            return false;
+        }
+        *taken = by.map(str::to_owned);
+        self.update(now, Vec::new());
+        true
+    }
+
     /// What the kernel says of a member's device; `None`: there is no such device (any more). A device that is not a
     /// member is ignored.
     ///

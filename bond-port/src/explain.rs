@@ -2,6 +2,7 @@
 
 mod ad;
 mod probes;
+mod receive;
 
 use core::time::Duration;
 
@@ -38,9 +39,12 @@ impl Bond {
         Explanation { summary: self.summary(&status) + &probes::targets(&status), members }
     }
 
-    /// Two members with one address, if this one is among them: the network can't tell their links apart. For the log, and
-    /// part of [`Self::explain`].
+    /// Two members with one address, if this one is among them, or a guest that has its address: the network can't tell them
+    /// apart. For the log, and part of [`Self::explain`].
     pub fn address_problem(&self, member: &str) -> Option<String> {
+        if let Some(taken) = self.member(member).and_then(|member| taken(member)) {
+            return Some(taken);
+        }
         let mac = |member: &Member| member.device().and(member.mac()).filter(|mac| mac.is_valid_source());
         let own = self.member(member).and_then(mac)?;
         let other = self.members().iter().find(|other| other.name() != member && mac(other) == Some(own))?;
@@ -69,13 +73,20 @@ impl Bond {
             TransmitPlan::Balanced { hash, table, .. } => {
                 let way = self.way(*hash, table.len());
                 let sending = members.iter().filter(sends).count();
-                format!(
-                    "{name} ({mode}) has carrier: IP between stations leaves by {sending} of {} members, picked by \
-                     {way}; everything else leaves, and everything comes in, by {}, active for {}{}",
-                    members.len(),
+                let home = format!(
+                    "{}, active for {}{}",
                     status.active.as_deref().unwrap_or("none"),
                     span(status.active_age.unwrap_or_default()),
                     cause(status),
+                );
+                let rest = match self.receive() {
+                    Some(plan) => self.spread(plan, &home),
+                    None => format!("everything else leaves, and everything comes in, by {home}"),
+                };
+                let all = members.len();
+                format!(
+                    "{name} ({mode}) has carrier: IP between stations leaves by {sending} of {all} members, picked by \
+                     {way}; {rest}"
                 )
             }
             TransmitPlan::RoundRobin { members: senders, per_member, .. } => {
@@ -119,7 +130,7 @@ impl Bond {
         let mut lines = vec![self.sending(status, member)];
         lines.extend(link(status, member));
         lines.extend(self.probing(status, member));
-        lines.push(receiving(member));
+        lines.push(self.by_own_address(status, member).unwrap_or_else(|| receiving(member)));
         lines.extend(self.primary(status, member));
         lines.extend(prio(status, member));
         lines.extend(self.address_problem(&member.name));
@@ -222,6 +233,15 @@ pub fn same_address(one: &str, other: &str, mac: MacAddr) -> String {
          learning frames) looks like one station on two links; give it its own (ip link set {other} address ...), or \
          take one out if both lead through the same card"
     )
+}
+
+/// What is to be told of a member whose address a guest has too.
+fn taken(member: &Member) -> Option<String> {
+    let (port, mac, name) = (member.taken_by()?, member.mac()?, member.name());
+    Some(format!(
+        "{name} has the same address as a guest on {port}, {mac}: it carries frames as the active member only, and nobody is \
+         told to send to it; give it, or the guest, another (ip link set {name} address ...)"
+    ))
 }
 
 /// A hash, in words.

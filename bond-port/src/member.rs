@@ -28,6 +28,8 @@ pub struct Member {
     pub(crate) name: String,
     pub(crate) device: Option<DeviceId>,
     pub(crate) mac: Option<MacAddr>,
+    /// Who else has the address.
+    pub(crate) taken: Option<String>,
     pub(crate) speed_mbps: Option<u32>,
     pub(crate) full_duplex: Option<bool>,
     pub(crate) receive_hash: Option<bool>,
@@ -60,6 +62,7 @@ impl Member {
             device: None,
             told_device: None,
             mac: None,
+            taken: None,
             speed_mbps: None,
             full_duplex: None,
             receive_hash: None,
@@ -94,6 +97,11 @@ impl Member {
     /// The device's own address, as last reported; the bond never changes it.
     pub fn mac(&self) -> Option<MacAddr> {
         self.mac
+    }
+
+    /// The port at which a guest has the same address ([`crate::Bond::set_taken`]).
+    pub fn taken_by(&self) -> Option<&str> {
+        self.taken.as_deref()
     }
 
     /// Megabits per second, if known.

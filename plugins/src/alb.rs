@@ -16,7 +16,7 @@ use bond_port::{Balancer, Compiled, Member, MemberId, ReceivePlan, View};
 
 use crate::assignment::Assignment;
 use crate::table::answers_by_table;
-use crate::tlb::Tlb;
+use crate::tlb::{Tlb, own_address};
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -29,7 +29,8 @@ impl Balancer for Alb {
     fn compile(&mut self, view: &View<'_>) -> Compiled {
         let compiled = self.transmit.compile(view);
         let home = compiled.active.and_then(|id| view.member(id));
-        let mut receiving: Vec<&Member> = view.up().collect();
+        let mut receiving: Vec<&Member> =
+            view.up().filter(|member| own_address(view, member).is_some()).collect();
         if receiving.is_empty() {
             receiving.extend(home);
         }

@@ -42,7 +42,8 @@ impl Default for Assignment {
 }
 
 impl Assignment {
-    /// Makes the plan of members that are up or, for want of one, the one that is used; `home` is the active one of them.
+    /// Makes the plan of members that can receive as themselves or, for want of one, the one that is used, by which hosts are
+    /// told guests' own addresses if it can't; `home` is the active one.
     pub(crate) fn compile(&mut self, view: &View<'_>, usable: &[&Member], home: Option<&Member>) {
         let interval = Duration::from_secs(view.options.lp_interval.into());
         if self.rebalancer.interval() != interval {

@@ -69,9 +69,9 @@ impl Tlb {
     }
 }
 
-/// A member's own address, if it can send and receive as itself: no other member has it too.
+/// A member's own address, if it can send and receive as itself: no other member has it too, nor a guest.
 pub(crate) fn own_address(view: &View<'_>, member: &Member) -> Option<MacAddr> {
-    let mac = member.mac().filter(|mac| mac.is_valid_source())?;
+    let mac = member.mac().filter(|mac| mac.is_valid_source() && member.taken_by().is_none())?;
     let is_another = |other: &&Member| other.id() != member.id() && other.mac() == Some(mac);
     view.members.iter().find(is_another).is_none().then_some(mac)
 }

@@ -104,8 +104,8 @@ impl Switch {
 
 /// The address with which a member sends guests' frames, in modes where it does so with its own.
 fn own_address(bond: &Bond, member: &str) -> Option<MacAddr> {
-    let balanced = matches!(bond.plan(), TransmitPlan::Balanced { .. });
-    bond.member(member).filter(|_| balanced)?.mac().filter(|mac| mac.is_valid_source())
+    let TransmitPlan::Balanced { own, .. } = bond.plan() else { return None };
+    bond.member(member)?.mac().filter(|mac| own.contains(mac))
 }
 
 /// Whether a bond's members hear and send LACPDUs.

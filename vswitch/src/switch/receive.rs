@@ -2,6 +2,7 @@
 //! hosts and learning frames for the upstream switch come out.
 
 mod gone;
+mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

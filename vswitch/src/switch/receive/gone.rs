@@ -21,6 +21,7 @@ pub(super) fn is_alive(fdb: &Fdb, now: Tick) -> impl Fn(u16, &Owner) -> bool + '
 impl Switch {
     /// Forgets guests and hosts that are gone.
     pub(in super::super) fn sweep_receive(&mut self, now: Duration) {
+        self.look_for_taken(now);
         let tick = Tick::at(now);
         let ports = &self.ports;
         let is_bond = |id: PortId| ports.get(id.0).is_some_and(|port| port.bond.is_some());
