@@ -15,7 +15,8 @@ use crate::event::ActiveCause;
 use crate::member::{Member, MemberId};
 use crate::monitor::LinkState;
 use crate::options::BondOptions;
-use crate::rebalance::{BUCKETS, MigrateError, Rebalancer};
+use crate::rebalance::{BUCKETS, MigrateError, Rebalancer, Stays};
+use crate::receive::ReceivePlan;
 
 /// What has happened since the mode was last asked. When nothing of this kind has (a deadline, a link that goes down,
 /// a member that left), the view says it all.
@@ -111,6 +112,16 @@ pub trait Balancer: fmt::Debug + Send {
     /// for a new plan.
     fn rebalance(&mut self, _now: Duration, _counters: &[u64; BUCKETS]) {}
 
+    /// The same by hand, at any time; says how many buckets were moved, or why none. `None`: the mode moves no buckets.
+    /// Counters that are `None` are not known. After that the mode is asked for a new plan.
+    fn rebalance_now(
+        &mut self,
+        _now: Duration,
+        _counters: Option<&[u64; BUCKETS]>,
+    ) -> Option<Result<usize, Stays>> {
+        None
+    }
+
     /// Moves a bucket by hand; says whether it was elsewhere. `None`: the mode moves no buckets. After that the mode is
     /// asked for a new plan.
     fn migrate(
@@ -121,6 +132,24 @@ pub trait Balancer: fmt::Debug + Send {
     ) -> Option<Result<bool, MigrateError>> {
         None
     }
+
+    /// How what comes in is balanced with the last plan, if the mode does that.
+    fn receive(&self) -> Option<&ReceivePlan> {
+        None
+    }
+
+    /// What moves buckets of [`Self::receive`] by load.
+    fn receive_rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
+        None
+    }
+
+    /// A period of [`Self::receive_rebalancer`] has ended, and so many octets have come in by each bucket by now. After that
+    /// the mode is asked for a new plan.
+    fn rebalance_receive(&mut self, _now: Duration, _counters: &[u64; BUCKETS]) {}
+
+    /// So many pairs of a guest and a host beyond the bond are known by now in each bucket of [`Self::receive`]. After that the
+    /// mode is asked for a new plan.
+    fn occupy(&mut self, _pairs: &[u32; BUCKETS]) {}
 
     /// The LACP that the mode speaks, if it does. A member is the port with [`MemberId::number`] for its number.
     fn lacp(&self) -> Option<&Lacp> {

@@ -19,9 +19,11 @@ use crate::announcements::Announcements;
 use crate::balancer::{Balancer, Change, View};
 use crate::event::{ActiveCause, BondEvent};
 use crate::member::{Member, MemberId};
+use crate::memberships::Memberships;
 use crate::mode::Mode;
 use crate::monitor::{Delays, LinkState};
 use crate::options::{BondOptions, FailOverMac};
+use crate::receive::ReceivePlan;
 
 pub use self::ad::Transmit;
 pub use self::error::BondError;
@@ -71,9 +73,11 @@ pub struct Bond {
     /// Links that are up when they are first reported have been so all along.
     links_resume: bool,
     plan: TransmitPlan,
+    receive: Option<ReceivePlan>,
     pub(crate) active: Active,
     balancer_deadline: Option<Duration>,
     announcements: Announcements,
+    memberships: Memberships,
     revision: u64,
     events: VecDeque<BondEvent>,
     /// Frames to be sent before what the mode has to say now.
@@ -95,9 +99,11 @@ impl Bond {
             restore: None,
             links_resume: false,
             plan: TransmitPlan::Drop(DropReason::NoMember),
+            receive: None,
             active: Active { id: None, name: None, changed: None, changes: 0 },
             balancer_deadline: None,
             announcements: Announcements::default(),
+            memberships: Memberships::default(),
             revision: 0,
             events: VecDeque::new(),
             outbox: VecDeque::new(),
@@ -199,13 +205,15 @@ impl Bond {
             self.update(now, changes);
         }
         self.announce(now);
+        self.memberships.handle_timeout(now, self.options.resend_igmp);
     }
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn next_deadline(&self) -> Option<Duration> {
         let delays = self.delays();
         let links = self.members.iter().filter_map(|member| member.monitor.deadline(delays));
-        links.chain(self.balancer_deadline).chain(self.announcements.deadline()).min()
+        let told = [self.balancer_deadline, self.announcements.deadline(), self.memberships.deadline()];
+        links.chain(told.into_iter().flatten()).min()
     }
 
     /// Other options, and another balancer if the mode is another. Members, link states and delays that are running
@@ -265,6 +273,12 @@ impl Bond {
         self.events.pop_front()
     }
 
+    /// Whether guests behind the bridge's other ports are to be asked for their group memberships now. Then this was one
+    /// of the times that `resend_igmp` tells.
+    pub fn asks_memberships(&mut self) -> bool {
+        self.memberships.take()
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -278,6 +292,11 @@ impl Bond {
     /// How frames leave.
     pub fn plan(&self) -> &TransmitPlan {
         &self.plan
+    }
+
+    /// How received frames are balanced, if they are.
+    pub fn receive(&self) -> Option<&ReceivePlan> {
+        self.receive.as_ref()
     }
 
     /// Which frames a member may bring in; nothing if it is no member.
@@ -377,7 +396,7 @@ impl Bond {
         let compiled = self.balancer.compile(&view);
         debug_assert_eq!(compiled.admissions.len(), self.members.len());
         let carrier = self.carrier();
-        let mut differs = self.plan != compiled.plan;
+        let mut differs = self.plan != compiled.plan || self.receive.as_ref() != self.balancer.receive();
         let delays = self.delays();
         for (member, admission) in self.members.iter_mut().zip(compiled.admissions) {
             if compiled.skip_updelay == Some(member.id) {
@@ -403,6 +422,7 @@ impl Bond {
         }
         self.tell_lacp();
         self.plan = compiled.plan;
+        self.receive = self.balancer.receive().cloned();
         self.balancer_deadline = compiled.deadline;
         self.revision += u64::from(differs);
         let mode_before = changes.iter().find_map(|change| match change {
@@ -422,6 +442,7 @@ impl Bond {
             self.announce(now);
         }
         self.announce_moved(now);
+        self.memberships.follow(now, self.receives_groups(), self.options.resend_igmp);
         if self.carrier() != carrier {
             self.events.push_back(BondEvent::CarrierChanged(!carrier));
         }
@@ -437,6 +458,17 @@ impl Bond {
         self.announcements.stop();
         self.events.retain(|event| !matches!(event, BondEvent::Announce { buckets: None, .. }));
         self.events.push_back(BondEvent::ActiveChanged { old, new, cause });
+    }
+
+    /// The member by which what is sent to groups comes in, where only one is: the active member; in balance-rr the first,
+    /// by which all IGMP leaves.
+    fn receives_groups(&self) -> Option<MemberId> {
+        let first = match &self.plan {
+            TransmitPlan::RoundRobin { members, .. } => members.first().copied(),
+            _ => None,
+        };
+        let of_device = |device| self.members.iter().find(|member| member.device == Some(device));
+        self.active.id.or_else(|| first.and_then(of_device).map(Member::id))
     }
 
     fn announce(&mut self, now: Duration) {

@@ -69,19 +69,26 @@ pub fn adopt<M: Copy + PartialEq>(held: &[M], usable: &[Weighted<M>], count: usi
         return share_by_weight(held, usable, count);
     }
     let weights: Vec<u64> = usable.iter().map(|each| u64::from(each.weight.max(1))).collect();
-    let even = apportion(&weights, &holds, count);
+    let mut even = apportion(&weights, &holds, count);
     let fresh = |member: usize| holds[member] == 0;
-    let wanted: usize = (0..usable.len()).filter(|member| fresh(*member)).map(|member| even[member]).sum();
+    let olds = (0..usable.len()).filter(|member| !fresh(*member)).count();
+    let wanted = loop {
+        let news = (0..usable.len()).filter(|member| fresh(*member));
+        let wanted: usize = news.clone().map(|member| even[member]).sum();
+        // Each of the others keeps one: without any it would count as new next time.
+        match news.max_by_key(|member| even[*member]).filter(|_| wanted > count.saturating_sub(olds)) {
+            Some(most) => even[most] -= 1,
+            None => break wanted,
+        }
+    };
     let orphans = count - holds.iter().sum::<usize>();
     let mut shares = holds.clone();
     if wanted >= orphans {
-        // The others give what the orphans don't make up for, each down to one: without any it would count as new.
-        let olds = holds.iter().filter(|holds| **holds > 0).count();
-        let least = usize::from(count - wanted >= olds);
-        let above: Vec<u64> = holds.iter().map(|holds| holds.saturating_sub(least) as u64).collect();
-        shares = apportion(&above, &holds, count - wanted - least * olds);
+        // The others give what the orphans don't make up for, each down to one.
+        let above: Vec<u64> = holds.iter().map(|holds| holds.saturating_sub(1) as u64).collect();
+        shares = apportion(&above, &holds, count - wanted - olds);
         let old = |member: &usize| holds[*member] > 0;
-        (0..usable.len()).filter(old).for_each(|member| shares[member] += least);
+        (0..usable.len()).filter(old).for_each(|member| shares[member] += 1);
     } else {
         let of_old = orphans - wanted;
         for _ in 0..of_old {
@@ -219,6 +226,19 @@ mod tests {
         assert!(is_even(&again, &[0, 1, 2]));
         // Its buckets are spread over the table, not a run that a run of addresses would fall into.
         assert!(again.chunks(32).all(|part| held(part, 1) >= 8), "{again:?}");
+    }
+
+    /// Slow members next to one that is 500 times as fast: each keeps its last bucket when that joins.
+    #[test]
+    fn the_last_bucket_stays() {
+        let weighted = |members: &[(u8, u32)]| -> Vec<_> {
+            members.iter().map(|(member, weight)| Weighted { member: *member, weight: *weight }).collect()
+        };
+        let before = adopt(&[], &weighted(&[(0, 42), (1, 10_000), (4, 51)]), COUNT);
+        let after = weighted(&[(0, 42), (4, 51), (7, 25_000)]);
+        let table = adopt(&before, &after, COUNT);
+        assert_eq!([0, 4, 7].map(|member| held(&table, member)), [1, 1, 254]);
+        assert_eq!(adopt(&table, &after, COUNT), table, "at rest");
     }
 
     proptest! {

@@ -6,9 +6,11 @@ use core::time::Duration;
 
 use forwarding::flow_hash::HashPolicy;
 use forwarding::ids::DeviceId;
+use forwarding::mac::MacAddr;
 use forwarding::tables::{Admission, TransmitPlan};
 
 use crate::bond::Bond;
+use crate::member::Member;
 use crate::monitor::LinkState;
 use crate::options::PrimaryReselect;
 use crate::status::{BondStatus, MemberStatus};
@@ -33,6 +35,15 @@ impl Bond {
         let members =
             members.map(|member| (member.name.clone(), self.explain_member(&status, member))).collect();
         Explanation { summary: self.summary(&status), members }
+    }
+
+    /// Two members with one address, if this one is among them: the network can't tell their links apart. For the log, and
+    /// part of [`Self::explain`].
+    pub fn address_problem(&self, member: &str) -> Option<String> {
+        let mac = |member: &Member| member.device().and(member.mac()).filter(|mac| mac.is_valid_source());
+        let own = self.member(member).and_then(mac)?;
+        let other = self.members().iter().find(|other| other.name() != member && mac(other) == Some(own))?;
+        Some(same_address(other.name(), member, own))
     }
 
     fn summary(&self, status: &BondStatus) -> String {
@@ -109,6 +120,7 @@ impl Bond {
         lines.push(receiving(member));
         lines.extend(self.primary(status, member));
         lines.extend(prio(status, member));
+        lines.extend(self.address_problem(&member.name));
         lines
     }
 
@@ -199,6 +211,15 @@ impl Bond {
         }
         Some(text)
     }
+}
+
+/// What is to be told of two members with the same address.
+pub fn same_address(one: &str, other: &str, mac: MacAddr) -> String {
+    format!(
+        "{other} has the same address as {one}, {mac}, so that what each sends for itself (LACP, ARP and ND probes, \
+         learning frames) looks like one station on two links; give it its own (ip link set {other} address ...), or \
+         take one out if both lead through the same card"
+    )
 }
 
 /// A hash, in words.

@@ -18,6 +18,7 @@
 //! - [`bond`]: the bond itself, and in `bond/ad.rs` what it does for a mode that speaks LACP
 //! - [`buckets`]: a transmit table in which as little as possible moves
 //! - [`rebalance`]: moving buckets by load
+//! - [`receive`]: what a mode makes that balances received frames too
 //! - [`event`]: what happened, for logs and `monitor`
 //! - [`status`]: what `bond/show` prints
 //! - [`explain`]: why each member does or does not carry traffic, in plain words
@@ -32,11 +33,13 @@ pub mod event;
 pub mod explain;
 pub mod member;
 pub mod member_options;
+mod memberships;
 pub mod mode;
 pub mod monitor;
 pub mod options;
 pub mod proc;
 pub mod rebalance;
+pub mod receive;
 pub mod status;
 
 pub use balancer::{Balancer, Change, Compiled, View};
@@ -48,4 +51,5 @@ pub use member_options::{MemberOptionError, MemberOptions};
 pub use mode::Mode;
 pub use monitor::LinkState;
 pub use options::{BondOptions, OptionError};
+pub use receive::ReceivePlan;
 pub use status::{BondStatus, LacpStatus, MemberStatus};

@@ -22,6 +22,9 @@ pub enum Mode {
     /// `balance-tlb`, 5: IP from station to station leaves by all members, with their own addresses; one member carries
     /// everything else and lets frames in; works with any switch.
     BalanceTlb,
+    /// `balance-alb`, 6: as balance-tlb, and guests name the members' addresses to their peers, so that what comes in is
+    /// spread too; works with any switch.
+    BalanceAlb,
     /// `balance-slb`, Open vSwitch's, without a number: a guest's address and VLAN pick the member by which its frames leave
     /// and come in; works with any switch.
     BalanceSlb,
@@ -36,9 +39,10 @@ impl Mode {
             (Self::Broadcast, 3, "broadcast"),
             (Self::Ieee8023ad, 4, "802.3ad"),
             (Self::BalanceTlb, 5, "balance-tlb"),
+            (Self::BalanceAlb, 6, "balance-alb"),
             (Self::BalanceSlb, NAME_ONLY, "balance-slb"),
         ],
-        later: &[(6, "balance-alb")],
+        later: &[],
     };
 
     /// Linux's name, or Open vSwitch's.
@@ -56,10 +60,24 @@ impl Mode {
         Self::CHOICE.known.iter().map(|(mode, ..)| *mode)
     }
 
+    /// The mode that a misspelt name may mean, or teamd's name of one.
+    pub(crate) fn suggest(misspelt: &str) -> Option<&'static str> {
+        const OF_TEAMD: [(&str, Mode); 4] = [
+            ("roundrobin", Mode::BalanceRr),
+            ("activebackup", Mode::ActiveBackup),
+            ("loadbalance", Mode::BalanceXor),
+            ("lacp", Mode::Ieee8023ad),
+        ];
+        let misspelt = misspelt.to_ascii_lowercase().replace('_', "-");
+        let of_teamd = OF_TEAMD.iter().find(|(name, _)| *name == misspelt).map(|(_, mode)| mode.name());
+        let names = Self::all().map(Self::name);
+        of_teamd.or_else(|| crate::options::nearest(&misspelt, names).filter(|_| misspelt.len() > 2))
+    }
+
     /// One member is the active one, which can be set by hand and for which `primary` is a preference.
     pub const fn has_active_member(self) -> bool {
         match self {
-            Self::ActiveBackup | Self::BalanceTlb | Self::BalanceSlb => true,
+            Self::ActiveBackup | Self::BalanceTlb | Self::BalanceAlb | Self::BalanceSlb => true,
             Self::BalanceRr | Self::BalanceXor | Self::Broadcast | Self::Ieee8023ad => false,
         }
     }

@@ -74,8 +74,8 @@ pub struct BondOptions {
     pub fail_over_mac: FailOverMac,
     /// Which hash picks the member in balance-xor, balance-tlb and 802.3ad. Default: layer2. (`offload` is not an option of Linux.)
     pub xmit_hash_policy: HashPolicy,
-    /// How often IGMP joins are repeated after a change of the active member, 0..=255; default 1. Stored: the switch has
-    /// no memberships of its own to repeat.
+    /// How often guests are asked for their IGMP and MLD memberships after a change of the active member (in balance-rr of
+    /// the first that sends), 0..=255; default 1. (Linux repeats the host's own.)
     pub resend_igmp: u8,
     /// Seconds between learning packets, at least 1; default 1. Stored: as in Linux it has an effect in balance-tlb and
     /// balance-alb only.
@@ -102,7 +102,8 @@ pub struct BondOptions {
     /// Milliseconds between two of these announcements, 0..=300000; 0, the default, stands for `miimon`, or 100 ms if
     /// that is 0 too.
     pub peer_notif_delay: u32,
-    /// Frames that arrive on inactive members are let in. Default: off.
+    /// Frames that arrive on members which are up and inactive, or not in use by LACP, are let in, but for those of our
+    /// own guests that the switch sends back. Default: off.
     pub all_slaves_active: bool,
 }
 
@@ -156,6 +157,7 @@ impl BondOptions {
                 option: option.name,
                 value: value.to_owned(),
                 allowed: (option.allowed)(),
+                suggestion: if option.name == "mode" { Mode::suggest(value) } else { None },
             },
             Refusal::Later(value) => {
                 OptionError::ValueLater { option: option.name, value, allowed: (option.allowed)() }
@@ -212,7 +214,7 @@ impl BondOptions {
         if self.primary.is_some() && !self.mode.has_active_member() {
             return Err(OptionError::NotInMode { option: "primary", neutral: "", mode: self.mode });
         }
-        if !self.tlb_dynamic_lb && self.mode != Mode::BalanceTlb {
+        if !self.tlb_dynamic_lb && !matches!(self.mode, Mode::BalanceTlb | Mode::BalanceAlb) {
             return Err(OptionError::NotInMode { option: "tlb_dynamic_lb", neutral: "1", mode: self.mode });
         }
         if self.packets_per_slave != 1 && self.mode != Mode::BalanceRr {
@@ -261,6 +263,10 @@ impl BondOptions {
         };
         let own_macs = "members keep their own addresses and guests' frames their guests', so none need be swapped; \
                         it is as none";
+        // All members are in use, so that none takes over.
+        let announces_nothing = matches!(mode, Mode::BalanceRr | Mode::BalanceXor | Mode::Broadcast);
+        let announcements =
+            format!("in mode {mode} no member takes over from another, so nothing is announced");
         let ignored = |option| format!("mode {mode} ignores it; it belongs to {option}");
         [
             stored(
@@ -278,7 +284,7 @@ impl BondOptions {
                 "rebalance_interval",
                 self.rebalance_interval.is_some_and(|ms| ms > 0) && self.rebalancing().is_zero(),
                 &match mode {
-                    Mode::BalanceTlb => "with tlb_dynamic_lb=0 no buckets move by load".to_owned(),
+                    Mode::BalanceTlb | Mode::BalanceAlb => "with tlb_dynamic_lb=0 no buckets move by load".to_owned(),
                     _ => format!(
                         "mode {mode} moves no buckets by load; balance-tlb, balance-slb, balance-xor and 802.3ad do"
                     ),
@@ -286,12 +292,30 @@ impl BondOptions {
             ),
             stored(
                 "resend_igmp",
-                self.resend_igmp != 1,
-                "the switch has no IGMP memberships to repeat; guests answer the querier",
+                self.resend_igmp != 1 && !mode.has_active_member() && mode != Mode::BalanceRr,
+                &format!("in mode {mode} groups come in by whichever member the switch picks, whatever guests say"),
+            ),
+            stored(
+                "xmit_hash_policy",
+                self.xmit_hash_policy != HashPolicy::Layer2
+                    && matches!(mode, Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast),
+                &format!("mode {mode} picks no member by a hash"),
+            ),
+            stored(
+                "primary_reselect",
+                self.primary_reselect != PrimaryReselect::Always && !mode.has_active_member(),
+                &format!("mode {mode} has no active member"),
+            ),
+            stored("num_grat_arp", self.num_grat_arp != 1 && announces_nothing, &announcements),
+            stored("peer_notif_delay", self.peer_notif_delay != 0 && announces_nothing, &announcements),
+            stored(
+                "all_slaves_active",
+                self.all_slaves_active && announces_nothing,
+                &format!("in mode {mode} every member that has carrier lets frames in anyway"),
             ),
             stored(
                 "lp_interval",
-                self.lp_interval != 1,
+                self.lp_interval != 1 && mode != Mode::BalanceAlb,
                 match mode {
                     Mode::BalanceTlb => {
                         "nothing is received by members' own addresses, so the switch need not be reminded of them"
@@ -312,7 +336,7 @@ impl BondOptions {
             stored(
                 "hash_buckets",
                 self.hash_buckets != 0
-                    && !matches!(mode, Mode::BalanceXor | Mode::Ieee8023ad | Mode::BalanceTlb),
+                    && !matches!(mode, Mode::BalanceXor | Mode::Ieee8023ad | Mode::BalanceTlb | Mode::BalanceAlb),
                 "only modes balance-xor, 802.3ad and balance-tlb have such a table",
             ),
         ]
@@ -355,10 +379,12 @@ impl BondOptions {
             Mode::BalanceXor | Mode::Ieee8023ad | Mode::BalanceSlb => {
                 Duration::from_millis(self.rebalance_interval_ms().into())
             }
-            Mode::BalanceTlb if self.tlb_dynamic_lb => {
+            Mode::BalanceTlb | Mode::BalanceAlb if self.tlb_dynamic_lb => {
                 Duration::from_millis(self.rebalance_interval_ms().into())
             }
-            Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast | Mode::BalanceTlb => Duration::ZERO,
+            Mode::BalanceRr | Mode::ActiveBackup | Mode::Broadcast | Mode::BalanceTlb | Mode::BalanceAlb => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -366,7 +392,7 @@ impl BondOptions {
     pub fn moves_buckets(&self) -> bool {
         match self.mode {
             Mode::BalanceSlb => true,
-            Mode::BalanceTlb => self.tlb_dynamic_lb,
+            Mode::BalanceTlb | Mode::BalanceAlb => self.tlb_dynamic_lb,
             _ => !self.rebalancing().is_zero(),
         }
     }
@@ -383,7 +409,11 @@ impl BondOptions {
 
     fn default_rebalance_interval(&self) -> u32 {
         // Linux: BOND_TLB_REBALANCE_INTERVAL, in seconds.
-        if matches!(self.mode, Mode::BalanceSlb | Mode::BalanceTlb) { OVS_REBALANCE_INTERVAL } else { 0 }
+        if matches!(self.mode, Mode::BalanceSlb | Mode::BalanceTlb | Mode::BalanceAlb) {
+            OVS_REBALANCE_INTERVAL
+        } else {
+            0
+        }
     }
 
     fn in_force(&self, ms: u32) -> Duration {
@@ -447,7 +477,11 @@ fn find(key: &str) -> Result<Found, OptionError> {
 /// The name that is nearest to a misspelt one, if it is near enough to be meant.
 fn suggest(misspelt: &str) -> Option<&'static str> {
     let elsewhere = ELSEWHERE.iter().map(|option| option.name);
-    let names = OPTIONS.iter().chain(VIEWS).map(|option| option.name).chain(elsewhere);
+    nearest(misspelt, OPTIONS.iter().chain(VIEWS).map(|option| option.name).chain(elsewhere))
+}
+
+/// The name that is nearest, if it is near enough to be meant.
+pub(crate) fn nearest(misspelt: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let distances = names.map(|name| (strsim::damerau_levenshtein(misspelt, name), name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= 1 + name.len() / 4).then_some(name)

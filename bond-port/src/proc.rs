@@ -90,6 +90,7 @@ fn long_name(mode: Mode) -> &'static str {
         Mode::Broadcast => "fault-tolerance (broadcast)",
         Mode::Ieee8023ad => "IEEE 802.3ad Dynamic link aggregation",
         Mode::BalanceTlb => "transmit load balancing",
+        Mode::BalanceAlb => "adaptive load balancing",
         Mode::BalanceSlb => "source load balancing (balance-slb)",
     }
 }

@@ -31,6 +31,7 @@
 //! buckets even and undo what was moved by load.) A member that holds no bucket, or only idle ones, is given load by
 //! [`plan`] as well: it lacks its whole share.
 
+mod by_hand;
 mod loads;
 mod rebalancer;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod tests;
 
 use crate::buckets::Weighted;
 
+pub use self::by_hand::Stays;
 pub use self::loads::Loads;
 pub use self::rebalancer::{Cause, MigrateError, Moved, Rebalancer};
 

@@ -32,7 +32,15 @@ fn tables(bond: Option<TransmitPlan>) -> Tables {
         .map(|n| {
             let transmit = TransmitPlan::One(DeviceId(n));
             let (learning, vlan) = (Learning::default(), policy.clone());
-            Some(PortEntry { bridge: BridgeId(0), vlan, transmit, snoop: true, learning, storm: None })
+            Some(PortEntry {
+                bridge: BridgeId(0),
+                vlan,
+                transmit,
+                snoop: true,
+                learning,
+                storm: None,
+                receive: None,
+            })
         })
         .collect();
     let mut admission = Admission::All;

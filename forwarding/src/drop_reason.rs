@@ -44,6 +44,8 @@ drop_reasons! {
     InactiveMember => "inactive_member",
     /// A local guest's own frame that the upstream switch sent back through the bond.
     Reflected => "reflected",
+    /// To a bond member's own address, and no guest is known to have the IP address it is for.
+    NoGuest => "no_guest",
     /// The port is locked, and the source address is not known to be behind it.
     PortLocked => "port_locked",
     /// More broadcast frames from the port than storm control allows.

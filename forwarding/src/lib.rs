@@ -13,12 +13,15 @@
 //! - [`flow_hash`]: transmit hashes
 //! - [`turn`]: round robin
 //! - [`bucket_loads`]: what left by each bucket of a bond
+//! - [`receive`]: receive balancing of a bond for guests
+//! - [`rewrite`]: link-layer addresses within ARP and neighbour discovery
 //! - [`storm`]: storm control of a port
 //! - [`vlan_counters`]: what came in by VLAN
 //! - [`tables`]: what the control thread compiles and executors read
 //! - [`pipeline`]: the decision about one frame
 //! - [`drop_reason`]: every reason for which a frame is dropped
 //! - [`announce`]: frames that tell the network where a MAC is
+//! - [`membership`]: frames that ask hosts for their group memberships
 #![forbid(unsafe_code)]
 
 pub mod announce;
@@ -29,8 +32,11 @@ pub mod fdb;
 pub mod flow_hash;
 pub mod ids;
 pub mod mac;
+pub mod membership;
 pub mod parse;
 pub mod pipeline;
+pub mod receive;
+pub mod rewrite;
 pub mod storm;
 pub mod tables;
 pub mod turn;

@@ -13,6 +13,7 @@ use crate::flow_hash::{self, HashPolicy};
 use crate::ids::{BridgeId, DeviceId, PortId};
 use crate::mac::MacAddr;
 use crate::parse::{Parsed, parse};
+use crate::rewrite::Patch;
 use crate::storm::{Storm, StormKind};
 use crate::tables::{Admission, BridgeEntry, PortEntry, Tables, TransmitPlan};
 use crate::turn::Turn;
@@ -21,6 +22,7 @@ use crate::wire::virtio::VirtioNetHeader;
 
 mod leave;
 mod length;
+mod receive;
 mod step;
 mod trace;
 
@@ -54,6 +56,8 @@ pub struct Output {
     pub source: Option<MacAddr>,
     /// Replaces the Ethernet destination.
     pub destination: Option<MacAddr>,
+    /// What else is different, in an ARP packet or neighbour discovery.
+    pub patch: Option<Patch>,
 }
 
 /// A frame that the control thread wants to see, besides what becomes of it here.
@@ -88,7 +92,8 @@ pub struct Egress {
     /// all its members. A bond of which no member could send counts once. Empty if none left.
     pub dropped: Vec<DropReason>,
     /// The frame is for the control thread too: ARP or neighbour discovery without a tag in its octets, that came in by
-    /// a port with [`PortEntry::snoop`] or, if it is an announcement, by any. Set also if no copy leaves.
+    /// a port with [`PortEntry::snoop`] or [`PortEntry::receive`] or, if it is an announcement, by any. The frame is as it
+    /// came in. Set also if no copy leaves.
     pub punt: Option<Punt>,
     /// Its source was learned at another port than before. Set also if no copy leaves.
     pub moved: Option<Moved>,
@@ -179,6 +184,10 @@ struct Frame<'a, O> {
     storm: Option<&'a Storm>,
     parsed: Parsed,
     placed: Placed,
+    /// The guest's address that has taken the place of a member's own, in `parsed` too.
+    destination: Option<MacAddr>,
+    /// And in an ARP packet.
+    patch: Option<Patch>,
     /// Layer-3 octets of the longest packet it makes on a wire.
     length: u32,
     /// The last transmit hash that a plan asked for, and what for.
@@ -218,6 +227,8 @@ impl<'a, O: Observer> Frame<'a, O> {
             storm: port.storm.as_deref(),
             parsed,
             placed,
+            destination: None,
+            patch: None,
             length: length::on_wire(ingress.bytes, &ingress.header, &parsed),
             hash: Cell::new(None),
             observer,
@@ -226,8 +237,9 @@ impl<'a, O: Observer> Frame<'a, O> {
 
     /// All the rest of the way.
     #[inline]
-    fn travel(&self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
+    fn travel(mut self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
         egress.vlan = Some(self.placed.vlan);
+        self.find_guest()?;
         match self.decide(now, egress)? {
             Verdict::Unicast(port) => self.leave(port, egress)?,
             Verdict::Flood => self.flood(egress)?,
@@ -250,6 +262,7 @@ impl<'a, O: Observer> Frame<'a, O> {
             }
             Admission::Nothing => return Err(DropReason::InactiveMember),
         }
+        self.count_received();
         let found = self.locate(now);
         self.observer.note(|| Step::Lookup { dst: self.parsed.dst, found });
         if let (None, Some(storm)) = (found, self.storm) {
@@ -375,9 +388,8 @@ impl<'a, O: Observer> Frame<'a, O> {
 
     /// Whether the control thread wants to see ARP or neighbour discovery from here.
     fn punt(&self, announcement: bool) -> Option<Punt> {
-        let wanted = self.port.snoop || announcement;
-        let is_ours = self.parsed.inner_tags == 0 && self.placed.inner.is_none();
-        (wanted && is_ours).then_some(Punt { port: self.port_id, vlan: self.placed.vlan })
+        let wanted = self.port.snoop || self.port.receive.is_some() || announcement;
+        (wanted && self.is_untunnelled()).then_some(Punt { port: self.port_id, vlan: self.placed.vlan })
     }
 
     /// To each other port of the VLAN.

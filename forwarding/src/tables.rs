@@ -10,6 +10,7 @@ use crate::fdb::Fdb;
 use crate::flow_hash::HashPolicy;
 use crate::ids::{BridgeId, DeviceId, PortId};
 use crate::mac::MacAddr;
+use crate::receive::Receive;
 use crate::storm::Storm;
 use crate::turn::Turn;
 use crate::vlan::VlanPolicy;
@@ -94,6 +95,9 @@ pub struct PortEntry {
     pub learning: Learning,
     /// Limits on what it may flood.
     pub storm: Option<Arc<Storm>>,
+    /// Receive balancing for guests, of a bond in mode balance-alb. ARP and neighbour discovery that it brings in go to the
+    /// control thread as those of a port with `snoop` do.
+    pub receive: Option<Arc<Receive>>,
 }
 
 /// How much is learned from a port. The default is no limit and no lock.

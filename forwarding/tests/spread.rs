@@ -21,7 +21,15 @@ fn tables(policy: HashPolicy) -> Tables {
     let trunk = VlanPolicy::Trunk(None);
     let port = |transmit| {
         let (vlan, learning) = (VlanPolicy::Trunk(None), Learning::default());
-        Some(PortEntry { bridge: BridgeId(0), vlan, transmit, snoop: false, learning, storm: None })
+        Some(PortEntry {
+            bridge: BridgeId(0),
+            vlan,
+            transmit,
+            snoop: false,
+            learning,
+            storm: None,
+            receive: None,
+        })
     };
     let members =
         TransmitPlan::Buckets { hash: policy, table: (1..=MEMBERS).map(DeviceId).collect(), loads: None };

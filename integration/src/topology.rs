@@ -124,6 +124,18 @@ impl Topology {
         Ok(())
     }
 
+    /// Puts one more host behind the upstream bridge, or, if there is none, at the end of a cable `r{octet}` upstream: its
+    /// `eth0` has the addresses of this octet.
+    pub fn plug_host(&self, host: &Namespace, octet: u8) -> Result<()> {
+        let port = format!("r{octet}");
+        cable((&self.up, &port), (host, "eth0"))?;
+        dress(host, [2, 0, 0, 0, 1, octet], octet)?;
+        match self.up.link(UPSTREAM)? {
+            Some(_) => self.up.ip(&format!("link set {port} master {UPSTREAM}")),
+            None => Ok(()),
+        }
+    }
+
     /// The cable of uplink `i` with a bridge `w{i}` in its middle, whose ports are `h{i}` (host) and `q{i}` (upstream).
     fn plug_in_two(&self, middle: &Namespace, i: usize) -> Result<()> {
         let bridge = format!("w{i}");

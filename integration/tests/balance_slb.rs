@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_millis(1100);
 const MS: Duration = Duration::from_millis(1);
 const GROUP: [u8; 6] = [1, 0, 0x5e, 1, 2, 3];
 /// Most datagrams that a pulled cable may cost each of the four flows of a guest whose member it was.
-const PULL_LIMIT: u64 = 25;
+const PULL_LIMIT: u64 = 50;
 
 struct Lab {
     topology: Topology,

@@ -85,6 +85,12 @@ fn links_members_active_moves_and_changes_are_told() -> Result<()> {
     ensure!(json!([moved["bridge"], moved["vlan"], moved["from"], moved["to"]]) == expected, "{moved}");
     switch.vsctl("set port g2 tag=7 -- set port g1 tag=7")?;
     let config = reader.until("config", &[("commands", json!(2))])?;
+    switch.vsctl(&format!("set bond {BOND} primary=u9"))?;
+    let warning = reader.until("warning", &[("bond", json!(BOND)), ("device", Value::Null)])?;
+    ensure!(
+        warning["text"].as_str().is_some_and(|text| text.contains("primary u9 is not a member")),
+        "{warning}"
+    );
     topology.host.ip("link del g2")?;
     reader.until("link", &[("device", json!("g2")), ("present", json!(false))])?;
     for event in reader.events()? {

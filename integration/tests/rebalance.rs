@@ -181,3 +181,27 @@ fn a_bucket_is_moved_by_hand() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_load_is_looked_at_by_hand() -> Result<()> {
+    let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
+    let lab = Lab::new(false)?;
+    let busy = lab.of_first()?;
+    // The first look, which only begins to count, is over. The next one is far away.
+    lab.switch.vsctl(&format!("set bond {BOND} rebalance_interval=3600000"))?;
+    let said = eventually("buckets move", PATIENCE, || {
+        lab.run(&busy, Duration::from_millis(1200))?;
+        let said = lab.switch.vsctl(&format!("bond/rebalance {BOND}"))?;
+        Ok((!said.starts_with("no change: ")).then_some(said))
+    })?;
+    let each = |line: &str| line.starts_with("moved hash ") && line.ends_with(" from u1 to u2");
+    ensure!(said.lines().all(each) && said.ends_with('\n'), "{said}");
+    let shown = lab.rebalancing()?;
+    let last = shown["last"].as_array().context("no list of moves")?;
+    ensure!(last.iter().filter(|moved| moved["by_hand"] == true).count() == said.lines().count(), "{shown}");
+    let (sent, by) = lab.run(&busy, Duration::from_millis(300))?;
+    ensure!(by[1] > 0 && by[0] + by[1] == sent, "{by:?} of {sent}");
+    lab.switch.vsctl(&format!("set bond {BOND} rebalance_interval=0"))?;
+    ensure!(lab.switch.vsctl(&format!("bond/rebalance {BOND}")).is_err(), "nothing rebalances");
+    Ok(())
+}

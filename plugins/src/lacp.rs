@@ -7,14 +7,12 @@
 //! hand has none. When no member is up the one that has waited longest in `updelay` is used at once.
 
 use ::lacp::{Duplex, Gates, Lacp, Link, PortId, PortOptions};
-use core::time::Duration;
 
-use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
 use bond_port::{ActiveCause, Balancer, Compiled, Member, MemberId, View};
 use forwarding::drop_reason::DropReason;
 use forwarding::tables::{Admission, TransmitPlan};
 
-use crate::table::Table;
+use crate::table::{Table, answers_by_table};
 
 /// The plugin.
 #[derive(Debug)]
@@ -57,6 +55,7 @@ impl Balancer for Ad {
             // The partner of an aggregate sends nothing back that came by it.
             true if negotiated => Admission::All,
             true => Admission::AllButReflected,
+            false if view.options.all_slaves_active && member.is_up() => Admission::AllButReflected,
             false => Admission::Nothing,
         };
         let admissions = view.members.iter().map(admission).collect();
@@ -78,17 +77,7 @@ impl Balancer for Ad {
         }
     }
 
-    fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
-        self.table.rebalancer()
-    }
-
-    fn rebalance(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
-        self.table.rebalance(now, counters);
-    }
-
-    fn migrate(&mut self, now: Duration, bucket: usize, to: MemberId) -> Option<Result<bool, MigrateError>> {
-        self.table.migrate(now, bucket, to)
-    }
+    answers_by_table!(table);
 
     fn lacp(&self) -> Option<&Lacp> {
         Some(&self.lacp)
@@ -96,14 +85,6 @@ impl Balancer for Ad {
 
     fn lacp_mut(&mut self) -> Option<&mut Lacp> {
         Some(&mut self.lacp)
-    }
-
-    fn buckets(&self) -> &[MemberId] {
-        self.table.held()
-    }
-
-    fn restore_buckets(&mut self, held: Vec<MemberId>) {
-        self.table.restore(held);
     }
 }
 

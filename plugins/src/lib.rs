@@ -10,11 +10,14 @@
 //! - [`broadcast`]: every member sends a copy
 //! - [`slb`]: balance-slb, a guest's address picks the member by which it sends and receives
 //! - [`tlb`]: balance-tlb, IP by all members, with their own addresses
+//! - [`alb`]: balance-alb, the same, and what comes in is spread by the addresses that guests name
 //! - [`lacp`]: 802.3ad, a hash picks one of the members that LACP lets carry frames
 #![forbid(unsafe_code)]
 
 mod active;
 pub mod active_backup;
+pub mod alb;
+mod assignment;
 pub mod broadcast;
 mod group;
 pub mod lacp;
@@ -36,6 +39,7 @@ pub fn balancer(mode: Mode) -> Box<dyn Balancer> {
         Mode::Broadcast => Box::<broadcast::Broadcast>::default(),
         Mode::Ieee8023ad => Box::<lacp::Ad>::default(),
         Mode::BalanceTlb => Box::<tlb::Tlb>::default(),
+        Mode::BalanceAlb => Box::<alb::Alb>::default(),
         Mode::BalanceSlb => Box::<slb::Slb>::default(),
     }
 }

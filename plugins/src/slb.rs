@@ -14,7 +14,6 @@
 
 use core::time::Duration;
 
-use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
 use bond_port::{Balancer, Compiled, Member, MemberId, View};
 use forwarding::bucket_set::BucketSet;
 use forwarding::drop_reason::DropReason;
@@ -22,7 +21,7 @@ use forwarding::flow_hash::HashPolicy;
 use forwarding::tables::{Admission, TransmitPlan};
 
 use crate::active::{Choice, GRACE, has_link, mode_changed};
-use crate::table::Table;
+use crate::table::{Table, answers_by_table};
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -72,25 +71,7 @@ impl Balancer for Slb {
         core::mem::take(&mut self.moved)
     }
 
-    fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
-        self.table.rebalancer()
-    }
-
-    fn rebalance(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
-        self.table.rebalance(now, counters);
-    }
-
-    fn migrate(&mut self, now: Duration, bucket: usize, to: MemberId) -> Option<Result<bool, MigrateError>> {
-        self.table.migrate(now, bucket, to)
-    }
-
-    fn buckets(&self) -> &[MemberId] {
-        self.table.held()
-    }
-
-    fn restore_buckets(&mut self, held: Vec<MemberId>) {
-        self.table.restore(held);
-    }
+    answers_by_table!(table);
 }
 
 impl Slb {

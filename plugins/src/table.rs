@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bond_port::buckets::{self, Weighted};
-use bond_port::rebalance::{BUCKETS, MigrateError, Policy, Rebalancer};
+use bond_port::rebalance::{BUCKETS, MigrateError, Policy, Rebalancer, Stays};
 use bond_port::{BondOptions, Member, MemberId, View};
 use forwarding::bucket_loads::BucketLoads;
 use forwarding::flow_hash::HashPolicy;
@@ -107,6 +107,20 @@ impl Table {
         self.held = plan.table;
     }
 
+    /// The same by hand: how many buckets were moved, or why none. `None`: none are moved at all.
+    pub(crate) fn rebalance_now(
+        &mut self,
+        now: Duration,
+        counters: Option<&[u64; BUCKETS]>,
+    ) -> Option<Result<usize, Stays>> {
+        let Balance { rebalancer, .. } = self.balance.as_mut()?;
+        let plan = rebalancer.rebalance_now(now, counters, &self.held, &self.members);
+        Some(plan.map(|plan| {
+            self.held = plan.table;
+            plan.moves.len()
+        }))
+    }
+
     /// Moves a bucket by hand. The next plan has the table after it.
     pub(crate) fn migrate(
         &mut self,
@@ -135,3 +149,47 @@ impl Table {
         }
     }
 }
+
+/// What a mode answers a bond of its [`Table`]: the methods of [`bond_port::Balancer`] that are about buckets.
+macro_rules! answers_by_table {
+    ($($table:ident).+) => {
+        fn rebalancer(&self) -> Option<&bond_port::rebalance::Rebalancer<bond_port::MemberId>> {
+            self.$($table).+.rebalancer()
+        }
+
+        fn rebalance(
+            &mut self,
+            now: core::time::Duration,
+            counters: &[u64; bond_port::rebalance::BUCKETS],
+        ) {
+            self.$($table).+.rebalance(now, counters);
+        }
+
+        fn rebalance_now(
+            &mut self,
+            now: core::time::Duration,
+            counters: Option<&[u64; bond_port::rebalance::BUCKETS]>,
+        ) -> Option<Result<usize, bond_port::rebalance::Stays>> {
+            self.$($table).+.rebalance_now(now, counters)
+        }
+
+        fn migrate(
+            &mut self,
+            now: core::time::Duration,
+            bucket: usize,
+            to: bond_port::MemberId,
+        ) -> Option<Result<bool, bond_port::rebalance::MigrateError>> {
+            self.$($table).+.migrate(now, bucket, to)
+        }
+
+        fn buckets(&self) -> &[bond_port::MemberId] {
+            self.$($table).+.held()
+        }
+
+        fn restore_buckets(&mut self, held: Vec<bond_port::MemberId>) {
+            self.$($table).+.restore(held);
+        }
+    };
+}
+
+pub(crate) use answers_by_table;

@@ -11,21 +11,20 @@
 //! (`bond_tlb_xmit`, `tlb_choose_channel`); here members have their shares from the first frame on. A member that is lost
 //! loses its buckets to the others, and no others move.
 
-use core::time::Duration;
-
-use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
-use bond_port::{Balancer, Compiled, Member, MemberId, View};
+use bond_port::{Balancer, Compiled, Member, Mode, View};
 use forwarding::drop_reason::DropReason;
+use forwarding::flow_hash::HashPolicy;
+use forwarding::mac::MacAddr;
 use forwarding::tables::TransmitPlan;
 
 use crate::receiver::Receiver;
-use crate::table::Table;
+use crate::table::{Table, answers_by_table};
 
 /// The plugin.
 #[derive(Debug, Default)]
 pub struct Tlb {
     receiver: Receiver,
-    table: Table,
+    pub(crate) table: Table,
 }
 
 impl Balancer for Tlb {
@@ -42,25 +41,7 @@ impl Balancer for Tlb {
         }
     }
 
-    fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
-        self.table.rebalancer()
-    }
-
-    fn rebalance(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
-        self.table.rebalance(now, counters);
-    }
-
-    fn migrate(&mut self, now: Duration, bucket: usize, to: MemberId) -> Option<Result<bool, MigrateError>> {
-        self.table.migrate(now, bucket, to)
-    }
-
-    fn buckets(&self) -> &[MemberId] {
-        self.table.held()
-    }
-
-    fn restore_buckets(&mut self, held: Vec<MemberId>) {
-        self.table.restore(held);
-    }
+    answers_by_table!(table);
 }
 
 impl Tlb {
@@ -70,20 +51,27 @@ impl Tlb {
             self.table.clear();
             return TransmitPlan::Drop(DropReason::NoMember);
         };
-        let sends = |member: &&Member| member.id() == home.id() || has_own_address(member);
+        let sends = |member: &&Member| member.id() == home.id() || own_address(view, member).is_some();
         let mut usable: Vec<&Member> = view.up().filter(sends).collect();
         if usable.is_empty() {
             // Lost, but its `downdelay` runs; or back, and its `updelay` is skipped.
             usable.push(home);
         }
-        let (hash, table, loads) = self.table.parts(view.options.xmit_hash_policy, view, &usable);
-        let own =
-            view.members.iter().filter(|member| has_own_address(member)).filter_map(Member::mac).collect();
+        let policy = match view.options.xmit_hash_policy {
+            // Linux doesn't use the option in this mode, so layer2 is what is there when nobody has thought of it. By addresses
+            // of stations all that leaves by a router would have one member.
+            HashPolicy::Layer2 if view.options.mode == Mode::BalanceAlb => HashPolicy::Layer34,
+            policy => policy,
+        };
+        let (hash, table, loads) = self.table.parts(policy, view, &usable);
+        let own = view.members.iter().filter_map(|member| own_address(view, member)).collect();
         TransmitPlan::Balanced { hash, table, loads, home: device, own }
     }
 }
 
-/// It can send as itself what it isn't home to.
-fn has_own_address(member: &Member) -> bool {
-    member.mac().is_some_and(|mac| mac.is_valid_source())
+/// A member's own address, if it can send and receive as itself: no other member has it too.
+pub(crate) fn own_address(view: &View<'_>, member: &Member) -> Option<MacAddr> {
+    let mac = member.mac().filter(|mac| mac.is_valid_source())?;
+    let is_another = |other: &&Member| other.id() != member.id() && other.mac() == Some(mac);
+    view.members.iter().find(is_another).is_none().then_some(mac)
 }

@@ -4,14 +4,11 @@
 //! only. The table is Linux's array of usable slaves: members that are up, in the order in which they joined, so that
 //! the same hash picks the same member as there; with `hash_buckets` or `rebalance_interval` it is a table of buckets.
 
-use core::time::Duration;
-
-use bond_port::rebalance::{BUCKETS, MigrateError, Rebalancer};
-use bond_port::{Balancer, Compiled, MemberId, View};
+use bond_port::{Balancer, Compiled, View};
 use forwarding::tables::TransmitPlan;
 
 use crate::group;
-use crate::table::Table;
+use crate::table::{Table, answers_by_table};
 
 /// The plugin.
 #[derive(Debug, Default)]
@@ -29,23 +26,5 @@ impl Balancer for Xor {
         compiled
     }
 
-    fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
-        self.table.rebalancer()
-    }
-
-    fn rebalance(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
-        self.table.rebalance(now, counters);
-    }
-
-    fn migrate(&mut self, now: Duration, bucket: usize, to: MemberId) -> Option<Result<bool, MigrateError>> {
-        self.table.migrate(now, bucket, to)
-    }
-
-    fn buckets(&self) -> &[MemberId] {
-        self.table.held()
-    }
-
-    fn restore_buckets(&mut self, held: Vec<MemberId>) {
-        self.table.restore(held);
-    }
+    answers_by_table!(table);
 }

@@ -53,6 +53,9 @@ static __always_inline struct vsw_port *port_of(__u32 copy, __u16 port)
 	return port < VSW_MAX_PORTS ? bpf_map_lookup_elem(&vsw_ports, &number) : NULL;
 }
 
+// Needs the ports.
+#include "translate.h"
+
 static __always_inline struct vsw_bridge *bridge_of(__u32 copy, __u16 bridge)
 {
 	__u32 number = copy * VSW_MAX_BRIDGES + bridge;
@@ -278,13 +281,12 @@ static __always_inline __u64 octets_sent(const struct __sk_buff *skb)
 	return skb->len + (skb->vlan_present ? TAG_OCTETS : 0);
 }
 
-static __always_inline void count_load(const struct frame *frame, __u64 bytes)
+static __always_inline void count_load(__u32 number, __u8 bucket, __u64 bytes)
 {
-	__u32 number = frame->loads - 1;
 	struct vsw_bucket_loads *loads = bpf_map_lookup_elem(&vsw_bucket_loads, &number);
 
 	if (loads)
-		loads->octets[frame->bucket] += bytes;
+		loads->octets[bucket] += bytes;
 }
 
 // Sends copies by all members but the first.
@@ -421,12 +423,16 @@ static __always_inline int decide(struct __sk_buff *skb, __u32 copy, const struc
 
 	if (miss == VSW_MISS_COUNT)
 		miss = vsw_place(copy, frame);
-	if (miss == VSW_MISS_COUNT && !admits(device, frame))
+	if (miss == VSW_MISS_COUNT && device->flags & VSW_DEVICE_TRANSLATE)
+		miss = vsw_find_guest(skb, copy, frame);
+	if (miss == VSW_MISS_COUNT && !frame->is_for_guest && !admits(device, frame))
 		miss = VSW_MISS_ADMISSION;
 	if (miss == VSW_MISS_COUNT)
 		miss = vsw_look_up(copy, frame);
 	if (miss == VSW_MISS_COUNT)
 		miss = vsw_tag(copy, frame);
+	if (miss == VSW_MISS_COUNT && frame->resolves)
+		vsw_name_member(skb, copy, frame);
 	if (miss == VSW_MISS_COUNT)
 		miss = vsw_pick(skb, copy, frame);
 	if (miss == VSW_MISS_COUNT)
@@ -458,8 +464,10 @@ int vsw_forward(struct __sk_buff *skb)
 		count_miss(VSW_MISS_NO_DEVICE);
 		return TC_ACT_SHOT;
 	}
+	frame.from = number;
 	frame.port = device->port;
-	if (device->admission == VSW_ADMIT_GRACE || device->admission == VSW_ADMIT_NOTHING)
+	frame.refused = device->admission == VSW_ADMIT_GRACE || device->admission == VSW_ADMIT_NOTHING;
+	if (frame.refused && !(device->flags & VSW_DEVICE_TRANSLATE))
 		miss = VSW_MISS_ADMISSION;
 	else
 		miss = decide(skb, copy, device, &frame);
@@ -481,7 +489,10 @@ int vsw_forward(struct __sk_buff *skb)
 	bytes = skb->len;
 	vsw_note(copy, &frame, bytes);
 	count_rx(number, bytes);
-	if ((frame.snooped && vsw_tell(skb, device->punt_ifindex, device->punt_tci)) || retag(skb, &frame) ||
+	if (frame.receive_loads)
+		count_load(frame.receive_loads - 1, frame.receive_bucket, bytes + (frame.tag.tpid ? TAG_OCTETS : 0));
+	if ((frame.snooped && vsw_tell(skb, device->punt_ifindex, device->punt_tci)) ||
+	    ((frame.is_for_guest || frame.patch_at) && vsw_translate(skb, &frame)) || retag(skb, &frame) ||
 	    readdress(skb, &frame)) {
 		count_miss(VSW_MISS_ERROR);
 		return TC_ACT_SHOT;
@@ -492,7 +503,7 @@ int vsw_forward(struct __sk_buff *skb)
 		vsw_send_copies(skb, copy, &frame);
 	count_tx(frame.device, octets_sent(skb));
 	if (frame.loads)
-		count_load(&frame, octets_sent(skb));
+		count_load(frame.loads - 1, frame.bucket, octets_sent(skb));
 	return send(skb, !(device->flags & VSW_DEVICE_INTERNAL), to, frame.dst);
 }
 

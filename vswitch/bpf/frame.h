@@ -26,6 +26,7 @@ struct frame {
 	__u64 src;
 	__u64 source; // with which it leaves, a number of 48 bits; 0: its own
 	__u64 known; // the source's FDB entry
+	__u64 patch; // an address that is put into the packet, as a number in the upper 48 bits
 	__u64 fdb_buckets; // where that is
 	__u32 length; // octets of layer 3
 	__u32 hash;
@@ -36,7 +37,9 @@ struct frame {
 	__u16 type; // behind all tags
 	__u16 l3;   // where layer 3 begins
 	__u16 customer; // VLAN of the first tag in the octets, 0: none
-	__u16 port; // where it came in
+	__u16 from; // device and port where it came in
+	__u16 port;
+	__u16 patch_at; // where the address goes; 0: nowhere
 	__u16 bridge;
 	__u16 fdb;
 	__u16 tick;
@@ -47,6 +50,10 @@ struct frame {
 	__u8 protocol;
 	__u8 loads;  // of the port: 1 and the number of its counters by bucket
 	__u8 bucket; // and by which it leaves
+	__u8 receive_loads; // of the port where it came in: 1 and the number of its counters by bucket; 0: not counted
+	__u8 receive_bucket;
+	bool refused;      // its device lets in only what is to a member's own address
+	bool is_for_guest; // it came to such an address, and `dst` is the guest's
 	bool resolves; // ARP, RARP or neighbour discovery
 	bool snooped;  // and the daemon wants to see it
 };

@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define VSW_LAYOUT 3
+#define VSW_LAYOUT 4
 
 #define VSW_MAX_DEVICES 4096
 #define VSW_MAX_PORTS 4096
@@ -17,6 +17,10 @@
 // Ports whose load is counted by bucket. Each costs 2 KiB of every possible CPU, whether or not it is used: 128 KiB in all.
 // Few hosts have more than a handful of bonds.
 #define VSW_MAX_LOADS 64
+// Bonds with receive balancing, the members' own addresses of each, and IP addresses of guests in all of them.
+#define VSW_MAX_RECEIVES 64
+#define VSW_MAX_OWN 32
+#define VSW_MAX_GUESTS 16384
 // Buckets of the table from interface index to device, and devices in each.
 #define VSW_INDEX_BUCKETS 1024
 #define VSW_INDEX_WAYS 8
@@ -50,6 +54,8 @@ enum vsw_device_flags {
 	VSW_DEVICE_HAD_LRO = 8,
 	// LACP hears frames of the Slow Protocols by a socket of its own: they are passed on to it.
 	VSW_DEVICE_SLOW_PROTOCOLS = 16,
+	// Its port has VSW_PORT_TRANSLATE.
+	VSW_DEVICE_TRANSLATE = 32,
 };
 
 struct vsw_device {
@@ -93,7 +99,7 @@ enum vsw_plan {
 enum vsw_port_flags {
 	// The tables had no room for what it needs: its frames are left to the daemon.
 	VSW_PORT_NO_ROOM = 1,
-	// Frames to a member's own address may be a guest's: look into the map of guests. Not used yet.
+	// A bond with receive balancing: frames to a member's own address are a guest's.
 	VSW_PORT_TRANSLATE = 2,
 	VSW_PORT_BOND = 4,
 	// The daemon wants to see ARP, RARP and neighbour discovery that this port brings in: it gets copies of what is
@@ -116,7 +122,10 @@ struct vsw_port {
 	__u16 table;     // bucket table
 	__u16 buckets;   // how many of the table's entries count, 1..=256
 	__u32 per_member; // VSW_PLAN_ROUND_ROBIN: frames until it is the next one's turn; 0: by lot
-	__u64 reserved2[5];
+	__u16 receive;    // VSW_PORT_TRANSLATE: its receive balancing
+	__u8 receive_loads; // 1 and the number of the counters by bucket of what comes in; 0: none
+	__u8 reserved[5];
+	__u64 reserved2[4];
 	char name[16];
 	__u64 reserved3[6];
 };
@@ -147,6 +156,21 @@ struct vsw_vlan_set {
 
 struct vsw_bucket_table {
 	__u16 devices[VSW_MAX_BUCKETS];
+};
+
+// Receive balancing of a bond. Addresses are numbers in the upper 48 bits.
+struct vsw_receive {
+	// Members' own addresses, and in the lower 16 bits the device by which frames to each are let in; 0: no more.
+	__u64 own[VSW_MAX_OWN];
+	// What guests give as their address to the peers of each bucket; 0: their own.
+	__u64 told[VSW_MAX_BUCKETS];
+};
+
+// Of a guest behind a port's bond: the key of its address, a number in the upper 48 bits.
+struct vsw_guest {
+	__u16 port;
+	__u16 vlan;
+	__be32 ip[4]; // IPv4: ::ffff:a.b.c.d
 };
 
 struct vsw_index_bucket {
@@ -186,6 +210,7 @@ enum vsw_miss {
 	VSW_MISS_SOURCE,       // source not known at this port
 	VSW_MISS_DESTINATION,  // destination not known
 	VSW_MISS_ADMISSION,    // a member that may not receive, or not everything
+	VSW_MISS_NO_GUEST,     // to a member's own address, and no guest has the IP address
 	VSW_MISS_MALFORMED,    // no sound frame
 	VSW_MISS_VLAN,         // VLAN not allowed at ingress or egress
 	VSW_MISS_SAME_PORT,    // destination behind the port it came from
@@ -201,5 +226,6 @@ enum vsw_miss {
 _Static_assert(sizeof(struct vsw_device) == 128, "vsw_device");
 _Static_assert(sizeof(struct vsw_port) == 128, "vsw_port");
 _Static_assert(sizeof(struct vsw_bridge) == 128, "vsw_bridge");
+_Static_assert(sizeof(struct vsw_guest) == 20, "vsw_guest");
 _Static_assert(sizeof(struct vsw_index_bucket) == 64, "vsw_index_bucket");
 _Static_assert(sizeof(struct vsw_fdb_bucket) == 64, "vsw_fdb_bucket");

@@ -67,6 +67,26 @@ struct {
 	__type(value, struct vsw_bucket_table);
 } vsw_buckets SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * VSW_MAX_RECEIVES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, __u32);
+	__type(value, struct vsw_receive);
+} vsw_receives SEC(".maps");
+
+// Whose an IP address is. There is one copy, as keys say what they are about: a new guest comes in before the tables that
+// tell of it, and one that is gone leaves after them.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VSW_MAX_GUESTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, struct vsw_guest);
+	__type(value, __u64);
+} vsw_guests SEC(".maps");
+
 // The FDBs. Each is an array of its own size, made by the daemon.
 struct vsw_fdb {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

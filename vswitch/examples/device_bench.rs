@@ -154,6 +154,7 @@ fn measure(time: Duration) -> Result<Run> {
         inner: None,
         source: None,
         destination: None,
+        patch: None,
         header: VirtioNetHeader::default(),
     }; BURST];
     let mut scratch = TxBurst::new();

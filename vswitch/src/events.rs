@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bond_port::BondEvent;
@@ -99,6 +100,25 @@ pub enum EventKind {
         /// Port now.
         to: String,
     },
+    /// A guest claims an IP address that another guest has; frames for it go on going to that one.
+    ClaimRefused {
+        /// The bridge.
+        bridge: String,
+        /// VLAN, 0 for untagged.
+        vlan: u16,
+        /// The address.
+        ip: IpAddr,
+        /// Who claims it.
+        #[serde(with = "mac_text")]
+        mac: MacAddr,
+        /// Where that is.
+        port: String,
+        /// Who has it.
+        #[serde(with = "mac_text")]
+        owner: MacAddr,
+        /// Where that is.
+        owner_port: String,
+    },
     /// A transaction changed the configuration and is in force.
     Config {
         /// How many commands it had.
@@ -133,6 +153,15 @@ pub enum EventKind {
         /// The new value.
         to: Option<String>,
         /// In words.
+        text: String,
+    },
+    /// Something is not as it should be; the log has it as a warning.
+    Warning {
+        /// The bond that it is about, if about one.
+        bond: Option<String>,
+        /// The device, if about one.
+        device: Option<String>,
+        /// What is wrong, and what to do.
         text: String,
     },
     /// Addresses behind the bridge's other ports are being announced through a bond.

@@ -12,6 +12,7 @@
 //! - [`switch`]: what runs now, brought into line with the model
 //! - [`neighbours`]: the guests' IP addresses, as heard
 //! - [`announcer`]: learning frames after a failover
+//! - [`querier`]: questions for guests' group memberships after a failover
 //! - [`events`]: what `vsctl monitor` shows
 //! - [`metrics`]: Prometheus text over HTTP
 //! - [`control`]: the control thread's loop
@@ -34,7 +35,9 @@ pub mod neighbours;
 pub mod netlink;
 pub mod privileges;
 pub mod punt;
+pub mod querier;
 pub mod random;
+pub mod receive;
 pub mod restart;
 pub mod rpc;
 pub mod saver;

@@ -10,11 +10,16 @@ pub mod keeper;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bond_port::BondSnapshot;
+use forwarding::mac::MacAddr;
+use serde::{Deserialize, Serialize};
+
+use crate::model::mac_text;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +37,24 @@ pub struct Kept {
     pub taken: Duration,
     /// By name.
     pub bonds: BTreeMap<String, BondSnapshot>,
+    /// Which guests have which IP addresses, where a bond balances by these what comes in.
+    pub guests: Vec<KeptGuest>,
+}
+
+/// A guest's IP address. Names, since numbers are another daemon's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptGuest {
+    /// The bridge.
+    pub bridge: String,
+    /// The port behind which the guest is.
+    pub port: String,
+    /// The bridge's VLAN, 0 without.
+    pub vlan: u16,
+    /// The address.
+    pub ip: IpAddr,
+    /// The guest.
+    #[serde(with = "mac_text")]
+    pub mac: MacAddr,
 }
 
 /// Why a file is passed over.
@@ -82,14 +105,18 @@ pub fn load(path: &Path, boot: &str, now: Duration) -> Result<Option<Kept>, Unus
 /// # Errors
 /// Why it is of no use.
 pub fn parse(bytes: &[u8], boot: &str, now: Duration) -> Result<Kept, Unusable> {
-    let (of_boot, kept) = file_form::parse(bytes).map_err(Unusable::Form)?;
+    let (of_boot, mut kept) = file_form::parse(bytes).map_err(Unusable::Form)?;
     // A time that is yet to come is none of this boot.
     let age = now.checked_sub(kept.taken).ok_or(Unusable::OtherBoot)?;
     if of_boot != boot {
         return Err(Unusable::OtherBoot);
     }
     if age > MAX_AGE {
-        return Err(Unusable::Old(age));
+        // Hosts go on sending to members' addresses for longer than partners wait.
+        if kept.guests.is_empty() {
+            return Err(Unusable::Old(age));
+        }
+        kept.bonds.clear();
     }
     Ok(kept)
 }

@@ -60,6 +60,13 @@ pub enum Action {
         /// The member that gets it.
         member: String,
     },
+    /// Moves buckets of a bond by load now. The answer is known only then.
+    Rebalance {
+        /// The bond.
+        bond: String,
+        /// Which of the replies is to tell.
+        reply: usize,
+    },
     /// Forgets what a bridge has learned.
     FlushFdb {
         /// The bridge.
@@ -105,14 +112,17 @@ pub fn execute(
     runtime: &mut dyn Runtime,
     requests: &[Request],
 ) -> Result<Outcome, TransactionError> {
-    let mut draft = Draft { model: model.clone(), runtime, warnings: Vec::new(), actions: Vec::new() };
+    let mut draft =
+        Draft { model: model.clone(), runtime, warnings: Vec::new(), actions: Vec::new(), index: 0 };
     let mut replies = Vec::with_capacity(requests.len());
     for (index, request) in requests.iter().enumerate() {
+        draft.index = index;
         replies.push(draft.perform(request).map_err(|message| TransactionError { index, message })?);
     }
     draft.drop_dangling_carriers();
     draft.model.bridges.iter_mut().for_each(|(name, bridge)| bridge.drop_orphans(name));
     draft.warn_of_absent_primaries(model);
+    draft.warn_of_members(model);
     let index = requests.len().saturating_sub(1);
     draft.model.validate().map_err(|invalid| TransactionError { index, message: invalid.to_string() })?;
     let Draft { model, warnings, actions, .. } = draft;
@@ -128,6 +138,8 @@ struct Draft<'a> {
     runtime: &'a mut dyn Runtime,
     warnings: Vec<String>,
     actions: Vec<Action>,
+    /// Of the request.
+    index: usize,
 }
 
 impl Draft<'_> {
@@ -204,6 +216,7 @@ impl Draft<'_> {
             Request::Trace { bridge, in_port, frame } => self.trace(bridge, in_port, frame),
             Request::BondList {} => Ok(self.bond_list()),
             Request::BondSetActiveMember { bond, member } => self.set_active_member(bond, member),
+            Request::BondRebalance { bond } => self.rebalance(bond),
             Request::BondMigrate { bond, bucket, member } => self.migrate(bond, bucket, member),
             Request::CountersShow { devices } => self.counters_show(devices),
             Request::FastPathShow { bridge } => self.fastpath_show(bridge.as_deref()),

@@ -12,10 +12,9 @@ use arc_swap::{ArcSwap, Cache};
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::Tick;
 use forwarding::ids::{DeviceId, MAX_DEVICES};
-use forwarding::mac::MacAddr;
 use forwarding::pipeline::{self, Egress, Ingress, Output};
 use forwarding::tables::Tables;
-use forwarding::vlan::{TPID_8021AD, TPID_8021Q, VlanTag};
+use forwarding::vlan::{TPID_8021AD, TPID_8021Q};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
@@ -312,10 +311,7 @@ impl Desk {
 /// A frame to be sent: its slot in the receive burst, and what is different when it leaves.
 struct Queued {
     index: u8,
-    tag: Option<VlanTag>,
-    inner: Option<VlanTag>,
-    source: Option<MacAddr>,
-    destination: Option<MacAddr>,
+    output: Output,
 }
 
 /// Frames of one receive burst, sorted by the device they leave by.
@@ -339,8 +335,7 @@ impl Outgoing {
         if queue.is_empty() {
             self.touched.push(output.device);
         }
-        let Output { tag, inner, source, destination, .. } = *output;
-        queue.push(Queued { index, tag, inner, source, destination });
+        queue.push(Queued { index, output: *output });
     }
 
     fn flush(&mut self, snapshot: &Snapshot, rx: &RxBurst) {
@@ -349,8 +344,8 @@ impl Outgoing {
             if let Some(slot) = snapshot.slot(device) {
                 let frames = queue.iter().filter_map(|queued| {
                     let frame = rx.frame(usize::from(queued.index)).ok()?;
-                    let Queued { tag, inner, source, destination, .. } = *queued;
-                    Some(TxFrame { tag, inner, source, destination, ..frame.into() })
+                    let Output { tag, inner, source, destination, patch, .. } = queued.output;
+                    Some(TxFrame { tag, inner, source, destination, patch, ..frame.into() })
                 });
                 slot.send(frames, &mut self.scratch);
             }

@@ -5,13 +5,18 @@ use core::time::Duration;
 use super::{Bond, BondError};
 use crate::event::BondEvent;
 use crate::member::MemberId;
-use crate::rebalance::{BUCKETS, Cause, MigrateError, Moved, Rebalancer};
+use crate::rebalance::{BUCKETS, Cause, MigrateError, Moved, Rebalancer, Stays};
 use crate::status::{BucketLoad, BucketMove, Rebalancing};
 
 impl Bond {
     /// What moves buckets by load, if anything does.
     pub fn rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
         self.balancer.rebalancer()
+    }
+
+    /// What moves buckets of [`Self::receive`] by load, if anything does.
+    pub fn receive_rebalancer(&self) -> Option<&Rebalancer<MemberId>> {
+        self.balancer.receive_rebalancer()
     }
 
     /// When [`Self::handle_loads`] is to be called; a time that has passed means now.
@@ -25,6 +30,44 @@ impl Bond {
         self.balancer.rebalance(now, counters);
         self.update(now, Vec::new());
         self.tell_moves(before);
+    }
+
+    /// Moves buckets by load now, without waiting for the end of the period; says which, or why none. `counters` as in
+    /// [`Self::handle_loads`]; `None`: not known.
+    ///
+    /// # Errors
+    /// The mode moves no buckets.
+    pub fn rebalance_now(
+        &mut self,
+        now: Duration,
+        counters: Option<&[u64; BUCKETS]>,
+    ) -> Result<Result<Vec<BucketMove>, Stays>, BondError> {
+        let before = self.rebalancer().map_or(0, Rebalancer::moved);
+        let moved = self.balancer.rebalance_now(now, counters);
+        let moved = moved.ok_or_else(|| BondError::NoRebalancing { bond: self.name.clone() })?;
+        self.update(now, Vec::new());
+        self.tell_moves(before);
+        Ok(moved.map(|count| {
+            let mut last = self.rebalancing(now).map(|told| told.last).unwrap_or_default();
+            last.split_off(last.len().saturating_sub(count))
+        }))
+    }
+
+    /// When [`Self::handle_receive_loads`] is to be called; a time that has passed means now.
+    pub fn receive_deadline(&self) -> Option<Duration> {
+        self.balancer.receive_rebalancer().and_then(Rebalancer::next_deadline)
+    }
+
+    /// How many octets have come in by each bucket of [`Self::receive`] by now.
+    pub fn handle_receive_loads(&mut self, now: Duration, counters: &[u64; BUCKETS]) {
+        self.balancer.rebalance_receive(now, counters);
+        self.update(now, Vec::new());
+    }
+
+    /// How many pairs of a guest and a host beyond the bond are known in each bucket of [`Self::receive`].
+    pub fn occupy(&mut self, now: Duration, pairs: &[u32; BUCKETS]) {
+        self.balancer.occupy(pairs);
+        self.update(now, Vec::new());
     }
 
     /// Moves a bucket to another member by hand (OVS's `bond/migrate`). `Ok(false)`: it was there already.

@@ -104,6 +104,7 @@ impl Bond {
         lines.extend(link(status, member));
         lines.push(receiving(member));
         lines.extend(self.link_problem(&member.name));
+        lines.extend(self.address_problem(&member.name));
         let Some(port) = self.port_of(known).filter(|port| port.link.up) else { return lines };
         lines.push(heard(&port, explained));
         if port.receive == Receive::Current && !explained.mismatches.is_empty() {

@@ -42,7 +42,7 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     of("fake_iface", &["false"], "no device stands for the bond; \"vsctl bond/show\" tells its state"),
     of("hash_basis", &["0"], "the transmit hash is Linux's, which has no basis"),
     of("lb_output_action", &["false"], BALANCED),
-    of("miimon_interval", &[], POLLED),
+    of("miimon_interval", &["200"], POLLED),
     of("ns_ip6_target", &[""], ARP),
     of("tx_queues", &["16"], "the bond is not a network device and has no transmit queues"),
 ];
@@ -58,13 +58,18 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
     ("lacp_port_id", "it is an option of a member; set it on the interface"),
     ("lacp_port_priority", "it is an option of a member; set it on the interface"),
     ("lacp_aggregation_key", "it is an option of a member; set it on the interface"),
-    ("queue_id", "the switch has no transmit queues that a member could be chosen by; leave it out"),
+    (
+        "queue_id",
+        "it is an option of a member, and the switch has no transmit queues that one could be chosen by",
+    ),
 ];
 
 /// Other names of an option: Linux's netlink attributes', one of two for one number, and Open vSwitch's.
 pub(super) const ALIASES: &[(&str, &str)] = &[
     ("num_unsol_na", "num_grat_arp"),
     ("num_peer_notif", "num_grat_arp"),
+    ("peer_notify_delay", "peer_notif_delay"),
+    ("all_members_active", "all_slaves_active"),
     ("missed_max", "arp_missed_max"),
     ("broadcast_neigh", "broadcast_neighbor"),
     ("lacp_time", "lacp_rate"),

@@ -35,7 +35,7 @@ pub enum OptionError {
         instead: &'static str,
     },
     /// A value outside what the option allows.
-    #[error("bond option {option}: \"{value}\" is not a valid value; allowed: {allowed}")]
+    #[error("bond option {option}: \"{value}\" is not a valid value; allowed: {allowed}{}", did_you_mean(*.suggestion))]
     Value {
         /// The option.
         option: &'static str,
@@ -43,6 +43,8 @@ pub enum OptionError {
         value: String,
         /// Names or range.
         allowed: String,
+        /// A value that is spelt much like it.
+        suggestion: Option<&'static str>,
     },
     /// A value that Linux has and this version has not.
     #[error(

@@ -270,8 +270,15 @@ pub(super) const OPTIONS: &[Entry] = &[
     Entry {
         name: "all_slaves_active",
         get: |o| u8::from(o.all_slaves_active).to_string(),
-        set: |o, text| SWITCH.parse(text).map(|value| o.all_slaves_active = value),
-        allowed: || SWITCH.allowed(),
+        set: |o, text| {
+            let written = match text {
+                "true" => "on",
+                "false" => "off",
+                other => other,
+            };
+            SWITCH.parse(written).map(|value| o.all_slaves_active = value)
+        },
+        allowed: || format!("{}, false, true", SWITCH.allowed()),
     },
     of_lacp!("lacp_rate"),
     of_lacp!("lacp_active"),

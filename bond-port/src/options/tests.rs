@@ -258,6 +258,8 @@ fn options_of_ovs_that_ask_for_what_happens_anyway() {
         ("other_config:lacp-fallback-ab", "false"),
         ("bond_fake_iface", "false"),
         ("other_config:bond-detect-mode", "carrier"),
+        ("other_config:bond-miimon-interval", "200"),
+        ("other_config:all-members-active", "false"),
         ("other_config:bond-hash-basis", "0"),
         ("other_config:bond-rebalance-interval", "0"),
         ("other_config:lb-output-action", "false"),
@@ -265,7 +267,38 @@ fn options_of_ovs_that_ask_for_what_happens_anyway() {
         assert_eq!(set(key, value), Ok(BondOptions::default()), "{key}");
     }
     assert!(refused("other_config:bond-detect-mode", "miimon").contains("watched by kernel events"));
-    assert!(refused("other_config:bond-miimon-interval", "default").contains("watched by kernel events"));
+    assert!(refused("other_config:bond-miimon-interval", "100").contains("watched by kernel events"));
+}
+
+/// OVS's, and those of `ip link` where they differ from the driver's.
+#[test]
+fn other_names() {
+    for (key, value, name) in [
+        ("other_config:all-members-active", "true", "all_slaves_active"),
+        ("peer_notify_delay", "300", "peer_notif_delay"),
+    ] {
+        assert_eq!(set(key, value).unwrap(), set(name, if value == "true" { "1" } else { value }).unwrap());
+        assert_eq!(BondOptions::canonical(key), Ok(name));
+    }
+}
+
+#[test]
+fn a_misspelt_mode_is_guessed() {
+    for (written, meant) in [
+        ("active-backupp", "active-backup"),
+        ("Active_Backup", "active-backup"),
+        ("activebackup", "active-backup"),
+        ("balance_xor", "balance-xor"),
+        ("8023ad", "802.3ad"),
+        ("lacp", "802.3ad"),
+        ("roundrobin", "balance-rr"),
+    ] {
+        let error = refused("mode", written);
+        assert!(error.ends_with(&format!("; did you mean \"{meant}\"?")), "{error}");
+    }
+    for nothing in ["7", "", "fast", "x"] {
+        assert!(!refused("mode", nothing).contains("did you mean"));
+    }
 }
 
 #[test]
@@ -337,12 +370,32 @@ fn what_is_stored_without_effect_is_told() {
             "min_links: it is stored, but as in Linux it has an effect in mode 802.3ad only",
         ),
         (
-            &[("resend_igmp", "0")],
-            "resend_igmp: it is stored, but the switch has no IGMP memberships to repeat",
+            &[("resend_igmp", "0"), ("mode", "2")],
+            "resend_igmp: it is stored, but in mode balance-xor groups come in by whichever member",
         ),
         (
             &[("lp_interval", "5")],
             "lp_interval: it is stored, but as in Linux it has an effect in modes balance-tlb",
+        ),
+        (
+            &[("xmit_hash_policy", "1")],
+            "xmit_hash_policy: it is stored, but mode active-backup picks no member",
+        ),
+        (
+            &[("mode", "4"), ("primary_reselect", "2")],
+            "primary_reselect: it is stored, but mode 802.3ad has no active member",
+        ),
+        (
+            &[("mode", "0"), ("num_grat_arp", "3")],
+            "num_grat_arp: it is stored, but in mode balance-rr no member takes over from another",
+        ),
+        (
+            &[("mode", "3"), ("peer_notif_delay", "3")],
+            "peer_notif_delay: it is stored, but in mode broadcast no member takes over from another",
+        ),
+        (
+            &[("mode", "2"), ("all_slaves_active", "1")],
+            "all_slaves_active: it is stored, but in mode balance-xor every member",
         ),
         (&[("fail_over_mac", "follow")], "fail_over_mac: it is stored, but members keep their own addresses"),
         (
@@ -421,5 +474,39 @@ proptest! {
     #[test]
     fn any_text_is_answered(key in "\\PC*", value in "\\PC*") {
         let _ = BondOptions::default().set(&key, &value);
+    }
+}
+
+/// What docs/options.md says of an option, a cell each: `option`, `other names`, the values if it has any, `default`, `here`.
+fn documented(name: &str) -> Vec<&'static str> {
+    let text = include_str!("../../../docs/options.md");
+    let first = format!("| `{name}` |");
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with(&first)).collect();
+    assert_eq!(rows.len(), 1, "docs/options.md has {} rows of {name}", rows.len());
+    rows[0].trim_matches('|').split('|').map(str::trim).collect()
+}
+
+#[test]
+fn every_option_is_documented_with_its_default() {
+    let written =
+        |default: &str| if default.is_empty() { "empty".to_owned() } else { format!("`{default}`") };
+    let defaults = BondOptions::default().entries();
+    let of_members = crate::MemberOptions::default().entries();
+    for (name, default) in defaults.iter().chain(&of_members) {
+        let cells = documented(name);
+        assert_eq!((cells.len(), cells[3]), (5, written(default).as_str()), "{name}");
+        assert!(!cells[2].is_empty() && !cells[4].is_empty(), "{name}: {cells:?}");
+    }
+    for option in ELSEWHERE {
+        let default = option.neutral.first().copied().unwrap_or_default();
+        assert_eq!(documented(option.name)[2], written(default), "{}", option.name);
+    }
+    let text = include_str!("../../../docs/options.md");
+    let others = COMMANDS.iter().map(|(name, _)| name).chain(VIEWS.iter().map(|view| &view.name));
+    for name in others.chain(ALIASES.iter().map(|(alias, _)| alias)) {
+        assert!(text.contains(&format!("`{name}`")), "{name} is in no table of docs/options.md");
+    }
+    for (alias, name) in ALIASES {
+        assert!(documented(name)[1].contains(&format!("`{alias}`")), "{alias} is another name of {name}");
     }
 }

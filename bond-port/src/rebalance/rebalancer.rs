@@ -18,9 +18,9 @@ const LONGEST_REST: u8 = 64;
 /// One that moves again soon after its rest is likely to be moved to and fro, by loads that come and go: it rests twice as
 /// long each time. If it has stayed for four times as long as it rested, the next rest is a first one.
 #[derive(Debug, Clone, Copy, Default)]
-struct Rest {
+pub(super) struct Rest {
     /// How many more plans leave it alone.
-    left: u8,
+    pub(super) left: u8,
     /// How long it rested after the last move.
     length: u8,
     /// How many plans could have moved it since.
@@ -90,9 +90,9 @@ pub struct Rebalancer<M> {
     policy: Policy,
     interval: Option<Duration>,
     /// The last timeout; if there was none, the start. The interval counts from it.
-    since: Option<Duration>,
-    loads: Loads,
-    rests: [Rest; BUCKETS],
+    pub(super) since: Option<Duration>,
+    pub(super) loads: Loads,
+    pub(super) rests: [Rest; BUCKETS],
     moved: u64,
     last: VecDeque<Moved<M>>,
 }
@@ -197,7 +197,7 @@ impl<M: Copy + PartialEq> Rebalancer<M> {
         Ok(Some(what))
     }
 
-    fn remember(&mut self, at: Duration, cause: Cause, what: Move<M>) {
+    pub(super) fn remember(&mut self, at: Duration, cause: Cause, what: Move<M>) {
         if let Some(rest) = self.rests.get_mut(what.bucket) {
             rest.begin(self.policy.rest_periods);
         }

@@ -23,7 +23,8 @@ impl<O: Observer> Frame<'_, O> {
             return Err(DropReason::EgressVlan);
         }
         let (tag, inner) = port.vlan.egress_tags(self.placed);
-        let output = |device| Output { device, tag, inner, source: None, destination: None };
+        let (destination, patch) = (self.destination, self.patch_by(port));
+        let output = |device| Output { device, tag, inner, source: None, destination, patch };
         let device = match &port.transmit {
             TransmitPlan::Drop(reason) => return Err(*reason),
             TransmitPlan::One(device) => *device,

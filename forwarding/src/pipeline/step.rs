@@ -1,6 +1,7 @@
 //! The steps of a traced frame, in plain words.
 
 use core::fmt;
+use core::net::IpAddr;
 
 use crate::drop_reason::DropReason;
 use crate::fdb::Learned;
@@ -35,6 +36,22 @@ pub enum Step {
     Vlan(Placed),
     /// The device's admission rule lets it in.
     Admitted(Admission),
+    /// It is to a member's own address, and let in only by another member.
+    OtherMember {
+        /// The address.
+        own: MacAddr,
+        /// The device that lets it in.
+        device: DeviceId,
+    },
+    /// It is to a member's own address, and for the guest that has its IP address.
+    OwnAddress {
+        /// The address.
+        own: MacAddr,
+        /// The IP address, if it is IP or ARP.
+        ip: Option<IpAddr>,
+        /// Who has that.
+        guest: Option<MacAddr>,
+    },
     /// What learning its source does.
     Learning {
         /// The VLAN.
@@ -72,6 +89,15 @@ pub enum Step {
         buckets: u32,
         /// The device in the bucket.
         device: DeviceId,
+    },
+    /// A guest tells a peer where it is: at a member of the bond, to which the peer is to send.
+    MemberNamed {
+        /// The peer.
+        peer: MacAddr,
+        /// The guest's IP address.
+        ip: IpAddr,
+        /// The member's address.
+        member: MacAddr,
     },
     /// A bond's plan spreads other frames than this one over its members.
     Home {
@@ -206,6 +232,18 @@ impl Step {
                 }
                 Admission::Nothing => "not let in".into(),
             },
+            Self::OtherMember { own, device } => {
+                format!("{own} is a member's own address: frames to it are let in by {}", names.device(*device))
+            }
+            Self::OwnAddress { own, ip: None, .. } => {
+                format!("{own} is the member's own address, and this is no IP or ARP that a guest could have")
+            }
+            Self::OwnAddress { own, ip: Some(ip), guest: None } => {
+                format!("{own} is the member's own address, and no guest is known to have {ip} in this VLAN")
+            }
+            Self::OwnAddress { own, ip: Some(ip), guest: Some(guest) } => {
+                format!("{own} is the member's own address: for the guest that has {ip}, {guest}")
+            }
             Self::Learning { vlan, mac, port, learned } => {
                 let port = names.port(*port);
                 match learned {
@@ -234,6 +272,9 @@ impl Step {
                 policy.name(),
                 names.device(*device),
             ),
+            Self::MemberNamed { peer, ip, member } => {
+                format!("tells {peer} that {ip} is at {member}, the member that it is to send to")
+            }
             Self::Home { port, device } => format!(
                 "{}: no IP from station to station, so it goes by the active member: {}",
                 names.port(*port),

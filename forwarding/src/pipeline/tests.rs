@@ -16,6 +16,7 @@ mod limits;
 mod modes;
 mod plans;
 mod properties;
+mod receive;
 mod tracing;
 
 const NOW: Tick = Tick(1000);
@@ -101,7 +102,7 @@ impl Switch {
 
 fn port_entry(bridge: u16, vlan: VlanPolicy, transmit: TransmitPlan) -> PortEntry {
     let learning = Learning::default();
-    PortEntry { bridge: BridgeId(bridge), vlan, transmit, snoop: false, learning, storm: None }
+    PortEntry { bridge: BridgeId(bridge), vlan, transmit, snoop: false, learning, storm: None, receive: None }
 }
 
 fn host(n: u8) -> MacAddr {
@@ -130,6 +131,7 @@ fn output(device: u16, tci: Option<u16>) -> Output {
         inner: None,
         source: None,
         destination: None,
+        patch: None,
     }
 }
 
@@ -250,7 +252,10 @@ fn priority_and_tag_protocol_survive() {
     assert_eq!(switch.send(&tagged(0, &bytes, 0xa00a)), Ok(vec![output(1, Some(0xa00a))]));
     let tag = Some(VlanTag { tpid: TPID_8021AD, tci: 0x600a });
     let outputs = switch.send(&Ingress { tag, ..untagged(0, &bytes) }).unwrap();
-    assert_eq!(outputs, [Output { device: DeviceId(1), tag, inner: None, source: None, destination: None }]);
+    assert_eq!(
+        outputs,
+        [Output { device: DeviceId(1), tag, inner: None, source: None, destination: None, patch: None }]
+    );
 }
 
 #[test]

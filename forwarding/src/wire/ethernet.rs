@@ -24,6 +24,8 @@ pub const ETHERTYPE_RARP: u16 = 0x8035;
 pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Slow Protocols: LACP, markers (IEEE 802.3-2018 annex 57A.4).
 pub const ETHERTYPE_SLOW_PROTOCOLS: u16 = 0x8809;
+/// Ethernet configuration testing (loopback), which nobody answers any more: what learning frames are.
+pub const ETHERTYPE_LOOPBACK: u16 = 0x9000;
 
 /// The header as it stands in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

@@ -15,10 +15,14 @@ pub const DISCOVERY: core::ops::RangeInclusive<u8> = 133..=137;
 pub const SOLICITATION: u8 = 135;
 /// Neighbour advertisement.
 pub const ADVERTISEMENT: u8 = 136;
+/// Advertisement flag: the sender is a router.
+pub const FLAG_ROUTER: u32 = 1 << 31;
 /// Advertisement flag: it answers a solicitation.
 pub const FLAG_SOLICITED: u32 = 1 << 30;
 /// Advertisement flag: it replaces what neighbours have cached.
 pub const FLAG_OVERRIDE: u32 = 1 << 29;
+/// Option: link-layer address of the sender (clause 4.6.1).
+pub const OPTION_SOURCE_ADDRESS: u8 = 1;
 /// Option: link-layer address of the target (clause 4.6.1).
 pub const OPTION_TARGET_ADDRESS: u8 = 2;
 
@@ -57,7 +61,7 @@ impl NeighbourMessage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct AddressOption {
-    /// [`OPTION_TARGET_ADDRESS`] or another.
+    /// [`OPTION_SOURCE_ADDRESS`], [`OPTION_TARGET_ADDRESS`] or another.
     pub kind: u8,
     /// Length in units of 8 octets: 1.
     pub units: u8,

@@ -77,6 +77,11 @@ fn without_a_partner_one_member_carries_and_announces() {
     assert_eq!(side.bond.lacp_status(), LacpStatus::Configured);
     let events = side.events();
     assert!(events.contains(&BondEvent::Announce { member: DeviceId(0), buckets: None }), "{events:?}");
+
+    pair.set(&format!("{FAST} all_slaves_active=1"));
+    assert_eq!(pair.sides[0].admissions(), [Admission::AllButReflected; 2]);
+    pair.set(FAST);
+    assert_eq!(pair.sides[0].admissions()[1], Admission::Nothing);
     pair.cut = vec![false; 2];
     pair.pass(ms(4_000));
     assert_eq!(pair.sides.each_ref().map(|side| side.senders()), [vec![0, 1], vec![0, 1]]);

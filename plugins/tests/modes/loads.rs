@@ -1,5 +1,6 @@
 //! Buckets that move by load, in virtual time.
 
+use bond_port::rebalance::Stays;
 use bond_port::{BondError, BondEvent};
 
 use crate::rig::{Rig, ms, name};
@@ -98,4 +99,29 @@ fn a_bucket_is_moved_by_hand() {
     rig.set("rebalance_interval=0");
     rig.pass(ms(1));
     assert!(matches!(rig.bond.migrate(rig.now, 0, "eth0"), Err(BondError::NoRebalancing { .. })));
+}
+
+#[test]
+fn load_is_spread_by_hand() {
+    let mut rig = Rig::up("mode=2 rebalance_interval=3600000", 2);
+    let mut counters = Counters([0; BUCKETS]);
+    counters.period(&mut rig, |_| 0);
+    let held = rig.table();
+    (0..BUCKETS).for_each(|bucket| counters.0[bucket] += if held[bucket] == 0 { 1_000_000 } else { 0 });
+    rig.pass(ms(2_000));
+    let moved = rig.bond.rebalance_now(rig.now, Some(&counters.0)).unwrap().unwrap();
+    assert!(
+        moved.iter().all(|moved| moved.by_hand && moved.from == name(0) && moved.to == name(1)),
+        "{moved:?}"
+    );
+    let told: Vec<_> = moved.into_iter().map(|m| (m.bucket, m.from, m.to, m.by_hand)).collect();
+    assert_eq!((told.len(), moves(&mut rig)), (16, told.clone()));
+    assert!(told.iter().all(|(bucket, ..)| rig.table()[*bucket] == 1));
+    assert_eq!(rig.bond.rebalance_now(rig.now, None), Ok(Err(Stays::Unknown)));
+    rig.link(1, false);
+    let alone = rig.bond.rebalance_now(rig.now, Some(&counters.0));
+    assert_eq!(alone, Ok(Err(Stays::NoChoice { members: 1 })));
+    let mut other = Rig::up("mode=2 hash_buckets=256", 2);
+    let none = other.bond.rebalance_now(other.now, Some(&counters.0));
+    assert!(matches!(none, Err(BondError::NoRebalancing { .. })), "{none:?}");
 }

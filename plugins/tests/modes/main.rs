@@ -8,6 +8,7 @@ mod explain;
 mod explain_ad;
 mod group;
 mod lacp_rig;
+mod linux_limits;
 mod loads;
 mod options;
 mod proc_text;

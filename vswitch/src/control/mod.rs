@@ -207,9 +207,10 @@ impl Control {
     fn read_notices(&mut self, now: Duration) {
         self.notices.begin();
         for _ in 0..MAX_NOTICES {
-            let Some(notice) = self.notices.try_recv() else { return };
+            let Some(notice) = self.notices.try_recv() else { break };
             self.switch.handle_notice(now, notice);
         }
+        self.switch.tend_receive(now);
     }
 
     fn read_links(&mut self) {

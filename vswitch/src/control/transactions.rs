@@ -8,7 +8,7 @@ use crate::rpc::message::Failure;
 use crate::rpc::{Transact, Transacted};
 use crate::saver::Saver;
 use crate::switch::{Moment, Prepared, Switch};
-use crate::transaction::{self, Action, Outcome};
+use crate::transaction::{self, Action, Outcome, Reply};
 
 /// Most calls begun in one turn of the loop, so that a client that sends without end doesn't keep link events waiting.
 const CALLS_PER_TURN: usize = 32;
@@ -157,7 +157,7 @@ fn finish(
     switch: &mut Switch,
     connections: &mut Connections,
     connection: ConnectionId,
-    answer: Answer,
+    mut answer: Answer,
 ) {
     for action in &answer.actions {
         match action {
@@ -173,6 +173,14 @@ fn finish(
                     return connections.answer(connection, Err(Failure::not_applied(&message)));
                 }
             }
+            Action::Rebalance { bond, reply } => match switch.rebalance_now(now, bond) {
+                Ok(text) => {
+                    if let Some(told) = answer.transacted.replies.get_mut(*reply) {
+                        *told = Reply::Text(text);
+                    }
+                }
+                Err(message) => return connections.answer(connection, Err(Failure::not_applied(&message))),
+            },
             Action::FlushFdb { bridge } => {
                 let flushed = switch.flush_fdb(bridge);
                 tracing::info!(bridge, flushed, "FDB flushed");

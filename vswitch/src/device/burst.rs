@@ -6,6 +6,7 @@ use std::io;
 
 use forwarding::drop_reason::DropReason;
 use forwarding::mac::MacAddr;
+use forwarding::rewrite::{MAX_PATCHED, Patch};
 use forwarding::vlan::VlanTag;
 use forwarding::wire::virtio::VirtioNetHeader;
 use forwarding::wire::vlan::{TAG_LEN, pop_outer};
@@ -53,8 +54,25 @@ pub struct TxFrame<'a> {
     pub source: Option<MacAddr>,
     /// Sent in the place of the Ethernet destination in `bytes`.
     pub destination: Option<MacAddr>,
+    /// Changes behind the addresses; offsets counted in `bytes`, of which the first [`MAX_PATCHED`] can be changed.
+    pub patch: Option<Patch>,
     /// Partial checksum and segmentation, offsets counted in `bytes`.
     pub header: VirtioNetHeader,
+}
+
+impl<'a> TxFrame<'a> {
+    /// A frame of our own, as it is.
+    pub fn plain(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            tag: None,
+            inner: None,
+            source: None,
+            destination: None,
+            patch: None,
+            header: VirtioNetHeader::default(),
+        }
+    }
 }
 
 impl<'a> From<RxFrame<'a>> for TxFrame<'a> {
@@ -65,6 +83,7 @@ impl<'a> From<RxFrame<'a>> for TxFrame<'a> {
             inner: None,
             source: None,
             destination: None,
+            patch: None,
             header: frame.header,
         }
     }
@@ -253,11 +272,20 @@ impl SendReport {
 #[repr(C, align(32))]
 struct Prefix([u8; 32]);
 
+/// What stands before a frame's third field, and the changed head of the rest.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Head([u8; 128]);
+
+const _: () = assert!(size_of::<Prefix>() + MAX_PATCHED - ADDRESSES_LEN <= size_of::<Head>());
+
 /// Room for the kernel's view of a burst to send. Belongs to one thread at a time; used for every device in turn.
 pub struct TxBurst {
     messages: Vec<libc::mmsghdr>,
     parts: Vec<[libc::iovec; 2]>,
     prefixes: Vec<Prefix>,
+    /// In the place of the prefixes of frames that are changed behind the addresses.
+    heads: Vec<Head>,
     /// Octets of each frame as sent.
     lengths: Vec<u32>,
 }
@@ -286,12 +314,13 @@ impl TxBurst {
             messages: vec![super::packet::empty_message(); BURST],
             parts: vec![[NOTHING; 2]; BURST],
             prefixes: vec![Prefix([0; 32]); BURST],
+            heads: vec![Head([0; 128]); BURST],
             lengths: Vec::with_capacity(BURST),
         }
     }
 
-    /// Takes up to [`BURST`] frames and lays them out as the kernel wants them: virtio header, addresses (its own or others), tags, rest.
-    /// The rest is not copied. `flags` are those header flags that the device may pass on. Frames too short to have an
+    /// Takes up to [`BURST`] frames and lays them out as the kernel wants them: virtio header, addresses (its own or others),
+    /// tags, rest. The rest is not copied, but for the head of one that is to be changed. `flags` are those header flags that the device may pass on. Frames too short to have an
     /// Ethernet header are counted as drops. Returns how many frames are loaded; fewer than taken if some were short.
     ///
     /// The frames' bytes must stay borrowed until they are sent; the callers, both named `send_burst`, see to that.
@@ -306,14 +335,15 @@ impl TxBurst {
         F: Borrow<TxFrame<'a>>,
     {
         self.lengths.clear();
+        let mut changed = 0_u64;
         for frame in frames.take(BURST) {
-            let TxFrame { bytes, tag, inner, source, destination, mut header } = *frame.borrow();
+            let TxFrame { bytes, tag, inner, source, destination, patch, mut header } = *frame.borrow();
             if bytes.len() < ADDRESSES_LEN + 2 {
                 report.drop(DropReason::Runt, 1);
                 continue;
             }
             header.flags &= flags;
-            let (addresses, rest) = bytes.split_at(ADDRESSES_LEN);
+            let (addresses, mut rest) = bytes.split_at(ADDRESSES_LEN);
             let i = self.lengths.len();
             let prefix = &mut self.prefixes[i].0;
             let mut prefix_len = VirtioNetHeader::LEN + ADDRESSES_LEN;
@@ -331,6 +361,17 @@ impl TxBurst {
             if let Some(source) = source {
                 prefix[16..22].copy_from_slice(&source.0);
             }
+            if let Some(patch) = patch {
+                let head = &mut self.heads[i].0;
+                head[..prefix_len].copy_from_slice(&prefix[..prefix_len]);
+                let (start, behind) = rest.split_at(rest.len().min(MAX_PATCHED - ADDRESSES_LEN));
+                let end = prefix_len + start.len();
+                head[prefix_len..end].copy_from_slice(start);
+                // As if the tags were not there.
+                patch.apply(&mut head[prefix_len - ADDRESSES_LEN..end]);
+                (prefix_len, rest) = (end, behind);
+                changed |= 1 << i;
+            }
             self.parts[i][0].iov_len = prefix_len;
             self.parts[i][1] = libc::iovec { iov_base: rest.as_ptr().cast_mut().cast(), iov_len: rest.len() };
             self.lengths.push((prefix_len - VirtioNetHeader::LEN + rest.len()) as u32);
@@ -338,6 +379,11 @@ impl TxBurst {
         let loaded = self.lengths.len();
         for (parts, prefix) in self.parts.iter_mut().zip(&mut self.prefixes).take(loaded) {
             parts[0].iov_base = prefix.0.as_mut_ptr().cast();
+        }
+        while changed != 0 {
+            let i = changed.trailing_zeros() as usize;
+            self.parts[i][0].iov_base = self.heads[i].0.as_mut_ptr().cast();
+            changed &= changed - 1;
         }
         for (message, parts) in self.messages.iter_mut().zip(&mut self.parts).take(loaded) {
             message.msg_hdr.msg_iov = parts.as_mut_ptr();

@@ -44,6 +44,10 @@ fn every_kind_as_json() {
             EventKind::MemberDisabled { bond: text("bond0"), member: text("eth1"), disabled: true },
             json!({"type": "member_disabled", "bond": "bond0", "member": "eth1", "disabled": true}),
         ),
+        (
+            EventKind::Warning { bond: Some(text("bond0")), device: None, text: text("no") },
+            json!({"type": "warning", "bond": "bond0", "device": null, "text": "no"}),
+        ),
         (EventKind::Config { commands: 3 }, json!({"type": "config", "commands": 3})),
         (
             EventKind::Announce { bond: text("bond0"), member: text("eth2"), macs: 8000 },

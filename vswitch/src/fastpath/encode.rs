@@ -1,17 +1,18 @@
 //! The tables as the BPF program reads them: flat, of fixed sizes. A pure function; what does not fit is left out in such
 //! a way that the program leaves its frames to the daemon, and is reported.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
+use forwarding::receive::Receive;
 use forwarding::tables::{PortEntry, Tables, TransmitPlan};
 use forwarding::vlan::{VlanPolicy, VlanSet};
 
 use super::layout::{
-    self, Bridge, BucketTable, Device, INDEX_BUCKETS, INDEX_WAYS, IndexBucket, MAX_BRIDGES,
-    MAX_BUCKET_TABLES, MAX_BUCKETS, MAX_COPIES, MAX_DEVICES, MAX_PORTS, MAX_VLAN_SETS, Name, Port,
-    bridge_flags, device_flags, plan, port_flags, vlan_mode,
+    self, Bridge, BucketTable, Device, GuestKey, INDEX_BUCKETS, INDEX_WAYS, IndexBucket, MAX_BRIDGES,
+    MAX_BUCKET_TABLES, MAX_BUCKETS, MAX_COPIES, MAX_DEVICES, MAX_GUESTS, MAX_OWN, MAX_PORTS, MAX_RECEIVES,
+    MAX_VLAN_SETS, Name, Port, bridge_flags, device_flags, plan, port_flags, vlan_mode,
 };
 
 /// What the tables don't say about a device.
@@ -42,6 +43,8 @@ pub struct PortFacts {
     pub is_bond: bool,
     /// The number of the program's counters for the loads of its buckets, if its plan has such and there is room.
     pub loads: Option<u8>,
+    /// The same for the buckets of its receive balancing.
+    pub receive_loads: Option<u8>,
 }
 
 /// What the tables don't say about a bridge.
@@ -77,6 +80,10 @@ pub struct Image {
     pub vlan_sets: Vec<layout::VlanSet>,
     /// Tables of members.
     pub tables: Vec<BucketTable>,
+    /// Receive balancing of bonds.
+    pub receives: Vec<layout::Receive>,
+    /// Whose the IP addresses are: MACs as numbers in the upper 48 bits.
+    pub guests: BTreeMap<GuestKey, u64>,
     /// From interface index to device: the buckets that hold any.
     pub index: Vec<IndexBucket>,
     /// Names of ports, bridges and devices that did not fit.
@@ -122,7 +129,12 @@ pub fn encode(tables: &Tables, facts: &Facts) -> Image {
                 port: device.port.0,
                 admission: layout::admission(device.admission),
                 buckets: layout::admitted_buckets(device.admission),
-                flags: facts.flags | flag(device.slow_protocols, device_flags::SLOW_PROTOCOLS),
+                flags: facts.flags
+                    | flag(device.slow_protocols, device_flags::SLOW_PROTOCOLS)
+                    | flag(
+                        tables.port(device.port).is_some_and(|port| port.receive.is_some()),
+                        device_flags::TRANSLATE,
+                    ),
                 mtu: device.mtu,
                 punt_ifindex: facts.punt_ifindex,
                 punt_tci: facts.punt_tci,
@@ -137,7 +149,7 @@ pub fn encode(tables: &Tables, facts: &Facts) -> Image {
     for (number, port) in tables.ports.iter().enumerate().take(MAX_PORTS) {
         let facts = facts.ports.get(number).and_then(Option::as_ref);
         let encoded = port.as_ref().zip(facts).map(|(port, facts)| {
-            let encoded = encode_port(port, facts, &mut image, &mut sets);
+            let encoded = encode_port(number as u16, port, facts, &mut image, &mut sets);
             if encoded.flags & port_flags::NO_ROOM != 0 {
                 image.left_out.push(facts.name.clone());
             }
@@ -163,6 +175,7 @@ fn index(buckets: &mut [IndexBucket], ifindex: u32, device: usize) -> bool {
 }
 
 fn encode_port(
+    number: u16,
     port: &PortEntry,
     facts: &PortFacts,
     image: &mut Image,
@@ -171,7 +184,8 @@ fn encode_port(
     let mut flat = Port {
         bridge: port.bridge.0,
         used: 1,
-        flags: flag(facts.is_bond, port_flags::BOND) | flag(port.snoop, port_flags::SNOOP),
+        flags: flag(facts.is_bond, port_flags::BOND)
+            | flag(port.snoop || port.receive.is_some(), port_flags::SNOOP),
         trunks: layout::EVERY_VLAN,
         cvlans: layout::EVERY_VLAN,
         name: Name::new(&facts.name),
@@ -208,10 +222,39 @@ fn encode_port(
     if port.transmit.loads().is_some() {
         flat.loads = facts.loads.map_or(0, |number| number + 1);
     }
+    if let Some(receive) = &port.receive {
+        room &= encode_receive(number, receive, &mut flat, image);
+        flat.receive_loads = facts.receive_loads.map_or(0, |number| number + 1);
+    }
     if !room {
         flat.flags |= port_flags::NO_ROOM;
     }
     flat
+}
+
+/// False: there is no room for the receive balancing of a port, or for all of its guests.
+fn encode_receive(number: u16, receive: &Receive, flat: &mut Port, image: &mut Image) -> bool {
+    let guests = receive.guests.len();
+    if receive.own.len() > MAX_OWN
+        || image.receives.len() >= MAX_RECEIVES
+        || image.guests.len() + guests > MAX_GUESTS
+    {
+        return false;
+    }
+    let upper = |mac: MacAddr| mac.to_u64() << 16;
+    let mut encoded = layout::Receive::default();
+    for (place, (mac, DeviceId(device))) in encoded.own.iter_mut().zip(&receive.own) {
+        *place = upper(*mac) | u64::from(*device);
+    }
+    for (place, told) in encoded.told.iter_mut().zip(receive.table.iter()) {
+        *place = told.map_or(0, upper);
+    }
+    let key = |vlan, ip| GuestKey { port: number, vlan, ip };
+    image.guests.extend(receive.guests.iter().map(|(vlan, ip, mac)| (key(vlan, ip), upper(mac))));
+    flat.flags |= port_flags::TRANSLATE;
+    flat.receive = image.receives.len() as u16;
+    image.receives.push(encoded);
+    true
 }
 
 /// False: there is no room for the plan.

@@ -12,10 +12,11 @@ use aya::{Ebpf, EbpfError, EbpfLoader};
 use forwarding::fdb::{Fdb, FdbConfig};
 
 use super::encode::Image;
+use super::guests::Guests;
 use super::layout::{
-    Bridge, BucketLoads, BucketTable, Control, Device, DeviceStats, INDEX_BUCKETS, IndexBucket, LAYOUT,
-    MAX_BRIDGES, MAX_BUCKET_TABLES, MAX_BUCKETS, MAX_DEVICES, MAX_FDBS, MAX_PORTS, MAX_VLAN_SETS, MISSES,
-    Port, VlanSet, VlanStats,
+    Bridge, BucketLoads, BucketTable, Control, Device, DeviceStats, GuestKey, INDEX_BUCKETS, IndexBucket,
+    LAYOUT, MAX_BRIDGES, MAX_BUCKET_TABLES, MAX_BUCKETS, MAX_DEVICES, MAX_FDBS, MAX_GUESTS, MAX_PORTS,
+    MAX_RECEIVES, MAX_VLAN_SETS, MISSES, Port, Receive, VlanSet, VlanStats,
 };
 use super::pins::Pins;
 use super::shared::{FdbMemory, Shared, fence};
@@ -33,12 +34,14 @@ const FIRST_WITH_TCX: KernelVersion = KernelVersion::new(6, 6, 0);
 unsafe impl aya::Pod for DeviceStats {}
 // SAFETY: plain numbers without padding.
 unsafe impl aya::Pod for VlanStats {}
+// SAFETY: plain numbers without padding.
+unsafe impl aya::Pod for GuestKey {}
 
 /// Words of an FDB's bucket.
 type FdbBucket = [u64; 8];
 
 /// Size of a pinned map: name, key, value, entries.
-const PINNED: [(&str, usize, usize, usize); 11] = [
+const PINNED: [(&str, usize, usize, usize); 13] = [
     ("vsw_control", 4, size_of::<Control>(), 1),
     ("vsw_index", 4, size_of::<IndexBucket>(), 2 * INDEX_BUCKETS),
     ("vsw_devices", 4, size_of::<Device>(), 2 * MAX_DEVICES),
@@ -46,6 +49,8 @@ const PINNED: [(&str, usize, usize, usize); 11] = [
     ("vsw_bridges", 4, size_of::<Bridge>(), 2 * MAX_BRIDGES),
     ("vsw_vlan_sets", 4, size_of::<VlanSet>(), 2 * MAX_VLAN_SETS),
     ("vsw_buckets", 4, size_of::<BucketTable>(), 2 * MAX_BUCKET_TABLES),
+    ("vsw_receives", 4, size_of::<Receive>(), 2 * MAX_RECEIVES),
+    ("vsw_guests", size_of::<GuestKey>(), size_of::<u64>(), MAX_GUESTS),
     ("vsw_fdbs", 4, 4, MAX_FDBS),
     ("vsw_device_stats", 4, size_of::<DeviceStats>(), MAX_DEVICES),
     ("vsw_misses", 4, size_of::<u64>(), MISSES.len()),
@@ -69,6 +74,7 @@ struct Tables {
     bridges: Shared<Bridge>,
     vlan_sets: Shared<VlanSet>,
     buckets: Shared<BucketTable>,
+    receives: Shared<Receive>,
 }
 
 impl Tables {
@@ -96,6 +102,9 @@ impl Tables {
         for (number, table) in image.tables.iter().enumerate() {
             self.buckets.write(copy * MAX_BUCKET_TABLES + number, *table);
         }
+        for (number, receive) in image.receives.iter().enumerate() {
+            self.receives.write(copy * MAX_RECEIVES + number, *receive);
+        }
     }
 }
 
@@ -115,6 +124,7 @@ pub struct Kernel {
     fdbs: ArrayOfMaps<MapData, Array<MapData, FdbBucket>>,
     /// Stands in the place of FDBs that are gone, so that their memory is free.
     no_fdb: Array<MapData, FdbBucket>,
+    guests: Guests,
     device_stats: PerCpuArray<MapData, DeviceStats>,
     misses: PerCpuArray<MapData, u64>,
     vlan_stats: PerCpuHashMap<MapData, u32, VlanStats>,
@@ -160,6 +170,7 @@ impl Kernel {
             bridges: map(&ebpf, "vsw_bridges", 2 * MAX_BRIDGES)?,
             vlan_sets: map(&ebpf, "vsw_vlan_sets", 2 * MAX_VLAN_SETS)?,
             buckets: map(&ebpf, "vsw_buckets", 2 * MAX_BUCKET_TABLES)?,
+            receives: map(&ebpf, "vsw_receives", 2 * MAX_RECEIVES)?,
         };
         tables.control.atomic_u32(0, offset_of!(Control, layout)).store(LAYOUT, Ordering::SeqCst);
         let all = Written { devices: MAX_DEVICES, ports: MAX_PORTS, bridges: MAX_BRIDGES };
@@ -169,6 +180,7 @@ impl Kernel {
             written: [all; 2],
             fdbs: take(&mut ebpf, "vsw_fdbs")?.try_into()?,
             no_fdb,
+            guests: Guests::new(take(&mut ebpf, "vsw_guests")?.try_into()?),
             device_stats: take(&mut ebpf, "vsw_device_stats")?.try_into()?,
             misses: take(&mut ebpf, "vsw_misses")?.try_into()?,
             vlan_stats: take(&mut ebpf, "vsw_vlan_stats")?.try_into()?,
@@ -208,6 +220,12 @@ impl Kernel {
 
     /// Puts tables into force: all of them at once, for every frame that comes from now on.
     pub fn publish(&mut self, image: &Image) {
+        self.guests.add(&image.guests);
+        self.publish_tables(image);
+        self.guests.keep(&image.guests);
+    }
+
+    fn publish_tables(&mut self, image: &Image) {
         let control = &self.tables.control;
         let active = control.atomic_u32(0, offset_of!(Control, active));
         let copy = 1 - (active.load(Ordering::SeqCst) & 1) as usize;
@@ -238,6 +256,8 @@ impl Kernel {
             tables: (0..MAX_BUCKET_TABLES)
                 .map(|n| tables.buckets.read(copy * MAX_BUCKET_TABLES + n))
                 .collect(),
+            receives: (0..MAX_RECEIVES).map(|n| tables.receives.read(copy * MAX_RECEIVES + n)).collect(),
+            guests: self.guests.known().clone(),
             index: (0..INDEX_BUCKETS).map(|n| tables.index.read(copy * INDEX_BUCKETS + n)).collect(),
             left_out: Vec::new(),
         }

@@ -5,7 +5,7 @@ use forwarding::tables::Admission;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Version of this layout; part of the name of the directory in which maps and links are pinned.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 /// Numbers of devices, ports and bridges that fit.
 pub const MAX_DEVICES: usize = 4096;
 /// See [`MAX_DEVICES`].
@@ -22,6 +22,12 @@ pub const MAX_BUCKET_TABLES: usize = 512;
 pub const MAX_BUCKETS: usize = 256;
 /// Ports whose load is counted by bucket.
 pub const MAX_LOADS: usize = 64;
+/// Bonds with receive balancing that fit.
+pub const MAX_RECEIVES: usize = 64;
+/// Members' own addresses of each.
+pub const MAX_OWN: usize = 32;
+/// IP addresses of guests behind all of them.
+pub const MAX_GUESTS: usize = 16384;
 /// Most members to which a frame is copied.
 pub const MAX_COPIES: usize = 64;
 /// Buckets of the table from interface index to device.
@@ -43,12 +49,16 @@ pub mod device_flags {
     pub const HAD_LRO: u8 = 8;
     /// Frames of the Slow Protocols are passed on to a socket of LACP's.
     pub const SLOW_PROTOCOLS: u8 = 16;
+    /// Its port has [`super::port_flags::TRANSLATE`].
+    pub const TRANSLATE: u8 = 32;
 }
 
 /// Flags of a [`Port`].
 pub mod port_flags {
     /// The maps had no room for its rules.
     pub const NO_ROOM: u8 = 1;
+    /// A bond with receive balancing.
+    pub const TRANSLATE: u8 = 2;
     /// A bond.
     pub const BOND: u8 = 4;
     /// The daemon gets copies of ARP and neighbour discovery that it brings in.
@@ -177,7 +187,12 @@ pub struct Port {
     pub buckets: u16,
     /// Frames of [`plan::ROUND_ROBIN`] until it is the next member's turn; 0: by lot.
     pub per_member: u32,
-    pub(super) reserved2: [u64; 5],
+    /// Number of its receive balancing ([`port_flags::TRANSLATE`]).
+    pub receive: u16,
+    /// Counters by bucket of what comes in: 1 and their number; 0: none.
+    pub receive_loads: u8,
+    pub(super) reserved: [u8; 5],
+    pub(super) reserved2: [u64; 4],
     /// Its name.
     pub name: Name,
     pub(super) reserved3: [u64; 6],
@@ -217,6 +232,30 @@ pub type VlanSet = [u64; 64];
 /// Bucket to device.
 pub type BucketTable = [u16; MAX_BUCKETS];
 
+/// Receive balancing of a bond: [`forwarding::receive::Receive`]. Addresses are numbers in the upper 48 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Receive {
+    /// Members' own addresses, and in the lower 16 bits the device by which frames to each are let in; 0: no more.
+    pub own: [u64; MAX_OWN],
+    /// What guests give as their address to the peers of each bucket; 0: their own.
+    pub told: [u64; MAX_BUCKETS],
+}
+
+/// An IP address of a guest behind a bond.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C, align(4))]
+pub struct GuestKey {
+    /// The bond.
+    pub port: u16,
+    /// The VLAN.
+    pub vlan: u16,
+    /// The IP address in network byte order; IPv4 as `::ffff:a.b.c.d`.
+    pub ip: [u8; 16],
+}
+
 /// Devices whose interface indexes have the same lower bits; the ways in use come first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -234,7 +273,7 @@ macro_rules! all_zero_is_the_default {
         })+
     };
 }
-all_zero_is_the_default!(Device, Port, Bridge);
+all_zero_is_the_default!(Device, Port, Bridge, Receive);
 
 /// What a device carried by the fast path.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -264,11 +303,12 @@ pub struct VlanStats {
 }
 
 /// Why a frame is left to the daemon, in the order of the program's numbers: label, and meaning.
-pub const MISSES: [(&str, &str); 13] = [
+pub const MISSES: [(&str, &str); 14] = [
     ("group_destination", "to a group address"),
     ("unknown_source", "source not known at this port, or expired"),
     ("unknown_destination", "destination not known, or expired"),
     ("admission", "came in by a member that may not receive, or not everything"),
+    ("no_guest", "to a bond member's own address, and no guest is known to have the IP address"),
     ("malformed", "no sound frame"),
     ("vlan", "VLAN not allowed where it came in or where it would leave"),
     ("same_port", "destination behind the port it came from"),
@@ -317,6 +357,7 @@ mod tests {
         assert_eq!([size_of::<Device>(), size_of::<Port>(), size_of::<Bridge>()], [128; 3]);
         assert_eq!([size_of::<IndexBucket>(), size_of::<forwarding::fdb::Bucket>()], [64; 2]);
         assert_eq!((size_of::<DeviceStats>(), size_of::<VlanStats>()), (32, 16));
+        assert_eq!((size_of::<Receive>(), size_of::<GuestKey>()), (8 * (MAX_OWN + MAX_BUCKETS), 20));
         assert_eq!(std::mem::offset_of!(Device, name), 64);
         assert_eq!(std::mem::offset_of!(Port, name), 64);
         assert_eq!(std::mem::offset_of!(Bridge, name), 64);

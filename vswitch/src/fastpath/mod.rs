@@ -9,12 +9,14 @@
 //! - `shared`: memory of maps
 //! - `pins`: where things outlive the daemon
 //! - `kernel`: the program and its maps
+//! - `guests`: whose IP addresses are
 //! - `hooks`: where it is attached
 //! - `unpin`: detaching a pinned link at once
 //! - `cleanup`: what a daemon that is gone has left
 
 pub mod cleanup;
 pub mod encode;
+mod guests;
 pub mod hooks;
 pub mod kernel;
 pub mod layout;

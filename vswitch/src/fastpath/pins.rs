@@ -163,7 +163,7 @@ mod tests {
     fn the_layout_is_in_the_path() {
         let pins = Pins::of(Path::new("/run/vswitch"));
         let last = pins.directory().file_name().unwrap().to_str().unwrap().to_owned();
-        assert!(last.starts_with("v3-") && last.len() == 11, "{last}");
+        assert!(last.starts_with("v4-") && last.len() == 11, "{last}");
         assert_eq!(pins.link(7), pins.directory().join("link_7"));
     }
 }

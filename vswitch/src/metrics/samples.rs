@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use forwarding::fdb::FdbStats;
 
+use crate::receive::owners::Owners;
 use crate::transaction::reply::{BondStatus, DeviceCounters, LacpStats, LacpStatus};
 
 /// How a metric behaves.
@@ -61,6 +62,8 @@ metrics! {
         "1 if a bond can send, otherwise 0.";
     BOND_ACTIVE_CHANGES = Counter "vswitch_bond_active_changes_total" ["bridge", "bond"]
         "How often the active member of a bond changed.";
+    BOND_BUCKETS_MOVED = Counter "vswitch_bond_buckets_moved_total" ["bridge", "bond"]
+        "Buckets of a bond that were moved to another member, by load and by hand.";
     MEMBER_ENABLED = Gauge "vswitch_bond_member_enabled" ["bridge", "bond", "member"]
         "1 if a member's link is up or not yet given up, and LACP, if spoken, lets it send; otherwise 0.";
     MEMBER_ACTIVE = Gauge "vswitch_bond_member_active" ["bridge", "bond", "member"]
@@ -102,6 +105,15 @@ metrics! {
         "Frames that the kernel's fast path left to the daemon, by reason.";
     FASTPATH_QUEUE_DROPPED = Counter "vswitch_fastpath_queue_dropped_total" []
         "Frames left to the daemon that were lost because the queue to a worker was full.";
+    RECEIVE_PEERS = Gauge "vswitch_bond_receive_peers" ["bridge", "bond", "member"]
+        "Pairs of a guest's address and a host beyond the bond that have the member's address (balance-alb).";
+    RECEIVE_UPDATES = Counter "vswitch_bond_receive_updates_total" ["bridge", "bond"]
+        "ARP and neighbour discovery frames sent to hosts to tell them a member's address (balance-alb).";
+    RECEIVE_MOVES = Counter "vswitch_bond_receive_moves_total" ["bridge", "bond"]
+        "Buckets of peers moved to another member by load (balance-alb).";
+    CLAIMS_REFUSED = Counter "vswitch_claims_refused_total" ["bridge"]
+        "Claims of guests to an IP address that another guest has.";
+    GUEST_ADDRESSES = Gauge "vswitch_guest_addresses" ["bridge"] "IP addresses of guests that are known.";
     NEIGHBOURS = Gauge "vswitch_neighbours" [] "MAC addresses of guests whose IP addresses are known.";
     PUNTS_LOST = Counter "vswitch_punts_lost_total" []
         "Control frames that the workers could not hand over because the queue was full.";
@@ -202,6 +214,9 @@ pub fn bond(into: &mut Vec<Sample>, status: &BondStatus) {
     let one_if = |yes: bool| f64::from(u8::from(yes));
     level(into, &BOND_CARRIER, [&bridge, &bond, &status.mode.as_str().into()], one_if(status.carrier));
     count(into, &BOND_ACTIVE_CHANGES, [&bridge, &bond], status.active_changes);
+    if let Some(rebalancing) = &status.rebalancing {
+        count(into, &BOND_BUCKETS_MOVED, [&bridge, &bond], rebalancing.moved);
+    }
     for member in &status.members {
         let name: Arc<str> = member.name.as_str().into();
         let labels = [&bridge, &bond, &name];
@@ -209,6 +224,14 @@ pub fn bond(into: &mut Vec<Sample>, status: &BondStatus) {
         level(into, &MEMBER_ENABLED, labels, one_if(member.enabled));
         level(into, &MEMBER_ACTIVE, labels, one_if(active));
         count(into, &MEMBER_LINK_FAILURES, labels, member.link_failures);
+    }
+    if let Some(receive) = &status.receive {
+        for of in &receive.members {
+            let name: Arc<str> = of.member.as_str().into();
+            level(into, &RECEIVE_PEERS, [&bridge, &bond, &name], of.peers as f64);
+        }
+        count(into, &RECEIVE_UPDATES, [&bridge, &bond], receive.updates);
+        count(into, &RECEIVE_MOVES, [&bridge, &bond], receive.moved);
     }
 }
 
@@ -245,6 +268,13 @@ pub fn lacp(into: &mut Vec<Sample>, status: &LacpStatus, stats: &LacpStats) {
             count(into, &LACP_CHURNED, [&bridge, &bond, &name, &side.into()], times);
         }
     }
+}
+
+/// Which of a bridge's guests has which IP address.
+pub fn owners(into: &mut Vec<Sample>, bridge: &str, owners: &Owners) {
+    let bridge: Arc<str> = bridge.into();
+    level(into, &GUEST_ADDRESSES, [&bridge], owners.len() as f64);
+    count(into, &CLAIMS_REFUSED, [&bridge], owners.refused());
 }
 
 /// A bridge's FDB.

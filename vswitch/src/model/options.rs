@@ -73,6 +73,11 @@ impl Bond {
         Ok((options, self.typed_options().map_err(|error| error.to_string())?))
     }
 
+    /// The primary, if that is no member.
+    pub fn absent_primary(&self) -> Option<&String> {
+        self.options.get("primary").filter(|primary| !self.members.contains(primary))
+    }
+
     /// Name of the bond's mode.
     pub fn mode(&self) -> String {
         self.options.get("mode").cloned().unwrap_or_else(|| BondOptions::default().mode.name().to_owned())

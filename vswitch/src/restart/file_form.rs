@@ -10,11 +10,13 @@ use lacp::timer::LONG_TIMEOUT_TIME;
 use lacp::{AggregatorId, Lacpdu, PortId, PortInfo, PortSnapshot, Selected, Snapshot, State, mux, receive};
 use serde::{Deserialize, Serialize};
 
-use super::Kept;
+use super::{Kept, KeptGuest};
 use crate::model::mac_text;
 
 /// Files of another version are passed over.
 const VERSION: u32 = 1;
+/// No more guests are taken over, of all bridges together.
+const MAX_KEPT_GUESTS: usize = 65_536;
 
 const RECEIVE: [receive::State; 6] = [
     receive::State::Initialize,
@@ -41,6 +43,8 @@ struct Root {
     /// Since boot.
     taken_ms: u64,
     bonds: BTreeMap<String, BondForm>,
+    #[serde(default)]
+    guests: Vec<KeptGuest>,
 }
 
 /// Only the version, which says whether the rest is known.
@@ -112,12 +116,20 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(String, Kept), String> {
         let bond = bond.read().map_err(|problem| format!("bond {name}: {problem}"))?;
         bonds.insert(name, bond);
     }
-    Ok((root.boot_id, Kept { taken: Duration::from_millis(root.taken_ms), bonds }))
+    let mut guests = root.guests;
+    guests.truncate(MAX_KEPT_GUESTS);
+    Ok((root.boot_id, Kept { taken: Duration::from_millis(root.taken_ms), bonds, guests }))
 }
 
 pub(super) fn to_bytes(boot: &str, kept: &Kept) -> Vec<u8> {
     let bonds = kept.bonds.iter().map(|(name, bond)| (name.clone(), BondForm::of(bond))).collect();
-    let root = Root { version: VERSION, boot_id: boot.to_owned(), taken_ms: milliseconds(kept.taken), bonds };
+    let root = Root {
+        version: VERSION,
+        boot_id: boot.to_owned(),
+        taken_ms: milliseconds(kept.taken),
+        bonds,
+        guests: kept.guests.clone(),
+    };
     serde_json::to_vec(&root).expect("keys are texts")
 }
 

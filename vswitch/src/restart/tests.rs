@@ -58,7 +58,15 @@ fn kept() -> Kept {
         buckets: vec![0, 2, 1, u32::MAX],
     };
     let bond1 = BondSnapshot { members: vec!["eth7".into()], ..BondSnapshot::default() };
-    Kept { taken: ms(100_000), bonds: BTreeMap::from([("bond0".into(), bond0), ("bond1".into(), bond1)]) }
+    let guest = KeptGuest {
+        bridge: "br0".into(),
+        port: "tap \"0\"".into(),
+        vlan: 10,
+        ip: [192, 0, 2, 1].into(),
+        mac: MacAddr([2, 0, 0, 0, 0, 7]),
+    };
+    let bonds = BTreeMap::from([("bond0".into(), bond0), ("bond1".into(), bond1)]);
+    Kept { taken: ms(100_000), bonds, guests: vec![guest] }
 }
 
 fn bytes() -> Vec<u8> {

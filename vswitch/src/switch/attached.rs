@@ -147,6 +147,7 @@ impl Switch {
             return Ok(Some(Opened { device: Some(device), attachment: None, mtu, usable }));
         }
         let Some(link) = self.link(name) else { return Ok(None) };
+        self.tell_other_master(link);
         // With the fast path it is received from only if that can't be attached.
         let fast = self.fast.kernel.is_ok();
         let opened = if fast {

@@ -4,8 +4,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bond_port::Bond;
+use bond_port::status::BucketMove;
 use forwarding::bucket_loads::{BUCKETS, BucketLoads};
-use forwarding::tables::Tables;
+use forwarding::tables::{PortEntry, Tables};
 
 use super::Switch;
 use crate::fastpath::layout::MAX_LOADS;
@@ -40,7 +41,10 @@ impl LoadSlots {
     /// Gives numbers to all counters of the tables that have none yet. Returns which are new, and how many ports get none.
     pub(super) fn give(&mut self, tables: &Tables) -> (Vec<u8>, usize) {
         let (mut new, mut without) = (Vec::new(), 0);
-        for loads in tables.ports.iter().flatten().filter_map(|port| port.transmit.loads()) {
+        let received = |port: &PortEntry| port.receive.as_ref().map(|receive| Arc::clone(&receive.loads));
+        let both = |port: &PortEntry| [port.transmit.loads().map(Arc::clone), received(port)];
+        for loads in tables.ports.iter().flatten().flat_map(both).flatten() {
+            let loads = &loads;
             if self.of(loads).is_none() {
                 match self.assign(loads) {
                     Some(number) => new.push(number),
@@ -63,7 +67,11 @@ impl Switch {
     /// ends. `None`: the bond's plan doesn't count, or the kernel forwards and has no room to count for it, so that no more
     /// than a part of its load is known. One system call.
     pub fn bucket_loads(&self, bond: &str) -> Option<[u64; BUCKETS]> {
-        let loads = self.bond(bond)?.plan().loads()?;
+        self.octets_by_bucket(self.bond(bond)?.plan().loads()?)
+    }
+
+    /// The sum of counters in the tables: the workers' and the kernel's, as [`Self::bucket_loads`] has it. One system call.
+    pub(super) fn octets_by_bucket(&self, loads: &Arc<BucketLoads>) -> Option<[u64; BUCKETS]> {
         let mut octets = loads.read();
         if let Ok(kernel) = &self.fast.kernel {
             let by_kernel = kernel.bucket_loads(self.fast.loads.of(loads)?);
@@ -86,6 +94,27 @@ impl Switch {
         Ok(())
     }
 
+    /// Moves buckets of a bond by load now; says which, or why none. When it returns, every worker sends accordingly.
+    ///
+    /// # Errors
+    /// Why it can't be.
+    pub fn rebalance_now(&mut self, now: Duration, bond: &str) -> Result<String, String> {
+        let counters = self.bucket_loads(bond);
+        let found = self.bond_mut(bond).ok_or_else(|| format!("no bond named {bond}"))?;
+        let moved = found.rebalance_now(now, counters.as_ref()).map_err(|error| error.to_string())?;
+        self.settle(now);
+        self.wait_applied();
+        Ok(match moved {
+            Ok(moves) => {
+                let line = |BucketMove { bucket, from, to, load, .. }: &BucketMove| {
+                    format!("moved hash {bucket} ({} kB/s) from {from} to {to}", load.div_ceil(1000))
+                };
+                moves.iter().map(line).collect::<Vec<_>>().join("\n")
+            }
+            Err(why) => format!("no change: {why}"),
+        })
+    }
+
     /// Lets bonds move buckets by load whose period has ended. Where the load isn't known nothing is moved.
     pub(super) fn rebalance(&mut self, now: Duration) {
         let due = |bond: &Bond| bond.loads_deadline().is_some_and(|at| at <= now);
@@ -95,6 +124,16 @@ impl Switch {
             let counters = self.bucket_loads(&name).unwrap_or([0; BUCKETS]);
             if let Some(bond) = self.bond_mut(&name) {
                 bond.handle_loads(now, &counters);
+            }
+        }
+        let due = |bond: &Bond| bond.receive_deadline().is_some_and(|at| at <= now);
+        let due: Vec<_> = (self.bonds().filter(|(_, bond)| due(bond)))
+            .filter_map(|(_, bond)| Some((bond.name().to_owned(), Arc::clone(&bond.receive()?.loads))))
+            .collect();
+        for (name, loads) in due {
+            let counters = self.octets_by_bucket(&loads).unwrap_or([0; BUCKETS]);
+            if let Some(bond) = self.bond_mut(&name) {
+                bond.handle_receive_loads(now, &counters);
             }
         }
     }
@@ -119,6 +158,7 @@ mod tests {
             snoop: false,
             learning: Learning::default(),
             storm: None,
+            receive: None,
         };
         let counted = |loads: &&Arc<BucketLoads>| TransmitPlan::Buckets {
             hash: HashPolicy::Layer2,

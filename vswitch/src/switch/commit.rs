@@ -17,6 +17,7 @@ use super::{Bridge, Port, Switch};
 use crate::events::EventKind;
 use crate::model::{self, FastPathMode, Model, Statics};
 use crate::neighbours::Neighbours;
+use crate::receive::owners::Owners;
 
 /// A model whose devices are open, ready to be committed. Dropping it gives the devices back.
 #[derive(Debug)]
@@ -101,11 +102,18 @@ impl Switch {
         self.sync_protocols();
         self.publish_and_wait();
         // Only now no worker learns on the ports that are gone, or in the VLANs that they had.
+        let mut guests_changed = false;
         for (bridge, port) in stale {
             if let Some(bridge) = self.bridges.get_mut(bridge) {
                 bridge.fdb.remove_port(port);
                 bridge.neighbours.forget_port(port);
+                if bridge.owners.forget_port(port) {
+                    guests_changed = true;
+                }
             }
+        }
+        if guests_changed {
+            self.guests_changed();
         }
         self.update_statics();
         for (bridge, fdb) in stale_fdbs {
@@ -125,9 +133,22 @@ impl Switch {
             attached.release();
             now = self.breathe();
         }
+        self.tell_absent_primaries(&before);
         self.schedule_polling(now);
         self.events.push(EventKind::Config { commands });
         self.settle(now);
+    }
+
+    /// Logs bonds whose primary is no member, since the configuration says so.
+    fn tell_absent_primaries(&mut self, before: &Model) {
+        for (name, _, bond) in self.model.bridges.values().flat_map(model::Bridge::bonds) {
+            let Some(primary) = bond.absent_primary() else { continue };
+            if before.bond(name).and_then(|(_, bond)| bond.absent_primary()) != Some(primary) {
+                let text = format!("primary {primary} is not a member; it will be preferred once it joins");
+                tracing::warn!(bond = name, "{text}");
+                self.events.push(EventKind::Warning { bond: Some(name.to_owned()), device: None, text });
+            }
+        }
     }
 
     /// Publishes, and returns when every worker has taken over.
@@ -163,6 +184,7 @@ impl Switch {
             .map(|(number, bridge)| {
                 self.ports.remove(number);
                 self.announcer.cancel(PortId(number));
+                self.querier.ask(PortId(number), []);
                 (bridge, PortId(number))
             })
             .collect()
@@ -210,6 +232,8 @@ impl Switch {
                         fdb_number,
                         flood,
                         neighbours: Neighbours::default(),
+                        owners: Owners::default(),
+                        guests: Arc::default(),
                         statics: Statics::new(),
                         vlan_counters,
                         carrier: None,
@@ -261,8 +285,15 @@ impl Switch {
                     continue;
                 }
                 let bond = bond.map(|wanted| new_bond(now, name, wanted, &options[name].bond));
-                let port =
-                    Port { name: name.clone(), bridge, vlan, learning, storm: storm_control(storm), bond };
+                let port = Port {
+                    name: name.clone(),
+                    bridge,
+                    vlan,
+                    learning,
+                    storm: storm_control(storm),
+                    bond,
+                    receiving: None,
+                };
                 let _ = match self.fast.earlier_port(bridge, &port.name) {
                     Some(number) => self.ports.insert_at(number, port),
                     None => self.ports.insert(port),

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bond_port::Bond;
+use bond_port::{Bond, ReceivePlan};
 use forwarding::drop_reason::DropReason;
 use forwarding::ids::{BridgeId, DeviceId, PortId};
 use forwarding::mac::MacAddr;
+use forwarding::receive::Receive;
 use forwarding::tables::{Admission, BridgeEntry, DeviceEntry, FloodLists, PortEntry, Tables, TransmitPlan};
 
 use super::attached::Attached;
@@ -17,6 +18,7 @@ impl Switch {
     /// Compiles and publishes. Workers use the result from their next burst on.
     pub(super) fn publish(&mut self) {
         self.published = self.revisions();
+        self.refresh_guests();
         let snapshot = self.compile();
         self.publish_to_kernel(&snapshot);
         self.datapath.publish(snapshot);
@@ -80,7 +82,14 @@ impl Switch {
             snoop: port.bond.is_none(),
             learning: port.learning,
             storm: port.storm.clone(),
+            receive: port.bond.as_ref().and_then(Bond::receive).map(|plan| self.receive(port, plan)),
         }
+    }
+
+    fn receive(&self, port: &Port, plan: &ReceivePlan) -> Arc<Receive> {
+        let ReceivePlan { own, table, loads } = plan.clone();
+        let guests = self.bridges.get(port.bridge).map(|bridge| Arc::clone(&bridge.guests));
+        Arc::new(Receive { own, table, guests: guests.unwrap_or_default(), loads })
     }
 
     /// Compiles the flood lists of a bridge; needed when a port comes, goes, or changes its VLANs.

@@ -269,12 +269,19 @@ impl Switch {
         let ports = self.ports.slots().iter();
         let bridges = self.bridges.slots().iter();
         let counters = |port: &PortEntry| self.fast.loads.of(port.transmit.loads()?);
+        let received = |port: &PortEntry| self.fast.loads.of(&port.receive.as_ref()?.loads);
         Facts {
             devices: devices.map(|(n, slot)| slot.as_ref().map(|attached| device(n, attached))).collect(),
             ports: (ports.zip(&tables.ports))
                 .map(|(slot, entry)| {
                     let (port, loads) = (slot.as_ref()?, entry.as_ref().and_then(counters));
-                    Some(PortFacts { name: port.name.clone(), is_bond: port.bond.is_some(), loads })
+                    let receive_loads = entry.as_ref().and_then(received);
+                    Some(PortFacts {
+                        name: port.name.clone(),
+                        is_bond: port.bond.is_some(),
+                        loads,
+                        receive_loads,
+                    })
                 })
                 .collect(),
             bridges: bridges

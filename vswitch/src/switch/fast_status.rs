@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::Switch;
 use super::attached::Attached;
 use crate::fastpath::layout::{
-    DeviceStats, MAX_BRIDGES, MAX_BUCKET_TABLES, MAX_DEVICES, MAX_FDBS, MAX_LOADS, MAX_PORTS, MAX_VLAN_SETS,
-    MISSES,
+    DeviceStats, MAX_BRIDGES, MAX_BUCKET_TABLES, MAX_DEVICES, MAX_FDBS, MAX_GUESTS, MAX_LOADS, MAX_PORTS,
+    MAX_RECEIVES, MAX_VLAN_SETS, MISSES,
 };
 use crate::fastpath::{Image, Kernel};
 use crate::model::FastPathMode;
@@ -22,6 +22,8 @@ pub(super) struct Fill {
     ports: usize,
     bridges: usize,
     vlan_sets: usize,
+    receives: usize,
+    guests: usize,
     bucket_tables: usize,
 }
 
@@ -32,6 +34,8 @@ impl Fill {
             ports: image.ports.iter().filter(|port| port.used != 0).count(),
             bridges: image.bridges.iter().filter(|bridge| bridge.used != 0).count(),
             vlan_sets: image.vlan_sets.len(),
+            receives: image.receives.len(),
+            guests: image.guests.len(),
             bucket_tables: image.tables.len(),
         }
     }
@@ -107,6 +111,8 @@ impl Switch {
             ("FDBs", fdbs, MAX_FDBS),
             ("VLAN sets", fill.vlan_sets, MAX_VLAN_SETS),
             ("bond tables", fill.bucket_tables, MAX_BUCKET_TABLES),
+            ("receive tables", fill.receives, MAX_RECEIVES),
+            ("guests' addresses", fill.guests, MAX_GUESTS),
             ("bucket counters", self.fast.loads.used(), MAX_LOADS),
         ];
         let table = |(name, used, maximum): (&str, usize, usize)| FastPathTable {

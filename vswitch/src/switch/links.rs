@@ -70,6 +70,14 @@ impl Switch {
             changed |= self.refresh_peer(other);
         }
         let Some(role) = self.role(&link.name) else { return changed };
+        if !role.is_internal()
+            && link.master.is_some()
+            && before.as_ref().is_some_and(|before| before.master != link.master)
+        {
+            let text = self.tell_other_master(&link);
+            let device = Some(link.name.clone());
+            self.events.extend(text.map(|text| EventKind::Warning { bond: None, device, text }));
+        }
         let port = role.port.clone();
         changed |= self.refresh_peer(link.ifindex);
         match self.device_number(&link.name) {
@@ -103,6 +111,21 @@ impl Switch {
         self.tell_link(&port, &link, true, before.as_ref());
         self.report_member(now, &port, &link.name);
         changed
+    }
+
+    /// Logs that somebody else has a device of ours too; the text of it, if so.
+    pub(super) fn tell_other_master(&self, link: &Link) -> Option<String> {
+        let index = link.master?;
+        let master = self.links.get(&index);
+        let kind = master.and_then(|master| master.kind.as_deref()).unwrap_or("device");
+        let text = format!(
+            "it belongs to the kernel's {kind} {} too, which gets none of its frames; take it out there (ip link set {} \
+             nomaster), or here",
+            master.map_or_else(|| index.to_string(), |master| master.name.clone()),
+            link.name
+        );
+        tracing::warn!(device = link.name, "{text}");
+        Some(text)
     }
 
     /// Notes a device's news for those who watch, if its state is another than before.

@@ -12,7 +12,9 @@ pub mod fast;
 mod fast_status;
 mod lacp_status;
 mod links;
+mod memberships;
 mod protocol;
+mod receive;
 mod restart;
 mod roles;
 mod slab;
@@ -28,6 +30,7 @@ use forwarding::bucket_set::BucketSet;
 use forwarding::fdb::{Fdb, Tick};
 use forwarding::flow_hash;
 use forwarding::ids::{DeviceId, MAX_DEVICES, MAX_PORTS, PortId};
+use forwarding::receive::Guests;
 use forwarding::storm::Storm;
 use forwarding::tables::{FloodLists, Learning};
 use forwarding::vlan::VlanPolicy;
@@ -38,6 +41,7 @@ use self::breath::Breath;
 pub use self::commit::Prepared;
 use self::fast::{Fast, FastPath};
 use self::protocol::Protocols;
+use self::receive::{GuestNews, Receiving};
 use self::restart::Restart;
 use self::slab::Slab;
 pub use self::status::Moment;
@@ -49,6 +53,8 @@ use crate::model::{Model, Statics};
 use crate::neighbours::Neighbours;
 use crate::netlink::link::Link;
 use crate::punt::Notice;
+use crate::querier::Querier;
+use crate::receive::owners::Owners;
 
 /// How long a command waits for the workers to take over new tables.
 const APPLY_LIMIT: Duration = Duration::from_secs(2);
@@ -72,6 +78,7 @@ pub struct Switch {
     ports: Slab<Port>,
     devices: Slab<Attached>,
     announcer: Announcer,
+    querier: Querier,
     /// Secret for FDB hashes.
     seed: u64,
     /// Whether frames are counted by VLAN.
@@ -95,6 +102,7 @@ pub struct Switch {
     /// What bonds' modes have to say to their partners.
     protocols: Protocols,
     restart: Restart,
+    news: GuestNews,
     /// For work that takes long; everything else gets the time as an argument.
     breath: Breath,
     /// Everything stays in place at the end.
@@ -110,6 +118,9 @@ struct Bridge {
     flood: Arc<FloodLists>,
     /// Which addresses the guests behind its ports have.
     neighbours: Neighbours,
+    /// Which guest has an IP address, and the list of them that executors go by.
+    owners: Owners,
+    guests: Arc<Guests>,
     /// MACs entered by hand, as they are in `fdb`.
     statics: Statics,
     /// What comes in by VLAN, if it is to be counted.
@@ -128,6 +139,8 @@ struct Port {
     storm: Option<Arc<Storm>>,
     /// A bond; otherwise the device of the same name (the internal port too).
     bond: Option<Bond>,
+    /// What a bond in mode balance-alb has told.
+    receiving: Option<Box<Receiving>>,
 }
 
 /// However the daemon ends, short of being killed: devices are left as they were found.
@@ -165,9 +178,11 @@ impl Switch {
             incarnation: 0,
             protocols: Protocols::new()?,
             restart: Restart::default(),
+            news: GuestNews::default(),
             breath: Breath::new(epoch),
             handed_over: false,
             announcer: Announcer::default(),
+            querier: Querier::default(),
             seed,
             count_vlans,
             next_sweep: SWEEP_PERIOD,
@@ -208,8 +223,10 @@ impl Switch {
                 let Some(bridge) = self.bridges.get_mut(heard_on.bridge) else { return };
                 if uplink {
                     bridge.neighbours.handle_uplink_frame(vlan, &bytes);
+                    self.hear_beyond(now, port, vlan, &bytes);
                 } else {
                     bridge.neighbours.handle_frame(now, port, vlan, &bytes);
+                    self.hear_guest(now, port, vlan, &bytes);
                 }
             }
             Notice::Moved(moved) => {
@@ -233,14 +250,18 @@ impl Switch {
 
     /// When [`Self::handle_timeout`] is to be called next.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let bonds = self.bonds().flat_map(|(_, bond)| [bond.next_deadline(), bond.loads_deadline()]);
+        let bonds = self
+            .bonds()
+            .flat_map(|(_, bond)| [bond.next_deadline(), bond.loads_deadline(), bond.receive_deadline()]);
         let bonds = bonds.flatten().min();
         let sweep = (self.bridges.len() > 0).then_some(self.next_sweep);
         let others = [
             self.next_poll,
             self.announcer.next_deadline(),
+            self.querier.next_deadline(),
             self.protocols.next_deadline(),
             self.restart.next_deadline(),
+            self.receive_deadline(),
         ];
         others.into_iter().chain([bonds, sweep]).flatten().min()
     }
@@ -258,7 +279,9 @@ impl Switch {
         }
         self.rebalance(now);
         self.settle(now);
+        self.tend_receive(now);
         self.send_announcements(now);
+        self.send_queries(now);
         if now >= self.next_sweep {
             self.sweep(now);
         }
@@ -271,6 +294,7 @@ impl Switch {
     /// leave by the new member before anything else is done, and a partner hears of it after that.
     fn settle(&mut self, now: Duration) {
         self.follow_bonds(now);
+        self.follow_receive(now);
         let mut events = Vec::new();
         for (number, port) in self.ports.iter_mut() {
             let Some(bond) = &mut port.bond else { continue };
@@ -282,6 +306,7 @@ impl Switch {
             self.restart.changed();
             self.act_on(port, event, now);
         }
+        self.ask_memberships(now);
         self.apply_carriers();
     }
 
@@ -382,9 +407,14 @@ impl Switch {
             Weight::Unusual => tracing::warn!(bond = name, "{event}"),
         }
         if let BondEvent::MemberLink { member, to: LinkState::Up, .. } = &event
-            && let Some(problem) = self.bond(&name).and_then(|bond| bond.link_problem(member))
+            && let Some(bond) = self.bond(&name)
         {
-            tracing::warn!(bond = name, "{problem}");
+            let problems = [bond.link_problem(member), bond.address_problem(member)];
+            for text in problems.into_iter().flatten() {
+                tracing::warn!(bond = name, "{text}");
+                let (bond, device) = (Some(name.clone()), Some(member.clone()));
+                self.events.push(EventKind::Warning { bond, device, text });
+            }
         }
         self.events.extend(EventKind::of_bond(&name, &event));
     }
@@ -420,7 +450,11 @@ impl Switch {
         let hosts = macs.into_iter().map(|(vlan, mac, port)| {
             // The announcement may come back from the upstream switch, and is no news then.
             bridge.fdb.lock(vlan, mac, tick);
-            let addresses = bridge.neighbours.addresses(now, port, vlan, mac);
+            // By ARP or neighbour discovery every host would go over to the guests' own addresses.
+            let addresses = match &bond.receiving {
+                Some(_) => Vec::new(),
+                None => bridge.neighbours.addresses(now, port, vlan, mac),
+            };
             Host::new(mac, bond.vlan.egress_tag(vlan, None), &addresses)
         });
         match buckets {
@@ -436,14 +470,7 @@ impl Switch {
         let Some(attached) = self.devices.get(first.device.0) else { return };
         let frames: Vec<_> =
             batch.iter().map(|announcement| (announcement.frame(), announcement.tag)).collect();
-        let frames = frames.iter().map(|(bytes, tag)| TxFrame {
-            bytes,
-            tag: *tag,
-            inner: None,
-            source: None,
-            destination: None,
-            header: Default::default(),
-        });
+        let frames = frames.iter().map(|(bytes, tag)| TxFrame { tag: *tag, ..TxFrame::plain(bytes) });
         attached.slot.send(frames, &mut self.scratch);
     }
 
@@ -486,6 +513,7 @@ impl Switch {
             bridge.fdb.sweep(Tick::at(now), self.sweep_part % parts, parts);
             bridge.neighbours.sweep(now);
         }
+        self.sweep_receive(now);
     }
 
     fn bonds(&self) -> impl Iterator<Item = (u16, &Bond)> {

@@ -60,7 +60,7 @@ impl Switch {
     /// The bonds' state as of `now`.
     pub fn kept(&self, now: Duration) -> Kept {
         let bonds = self.bonds().map(|(_, bond)| (bond.name().to_owned(), bond.snapshot(now))).collect();
-        Kept { taken: now, bonds }
+        Kept { taken: now, bonds, guests: self.kept_guests() }
     }
 
     /// The next daemon takes everything over as it is: nothing is given back at the end. Partners hear from us once more.
@@ -93,7 +93,8 @@ impl Switch {
 
     /// Gives bonds whose links are known what those before had, so that the first tables are like the last.
     pub(super) fn restore_bonds(&mut self, now: Duration) {
-        let Some(earlier) = self.restart.earlier.take() else { return };
+        let Some(mut earlier) = self.restart.earlier.take() else { return };
+        self.restore_guests(now, core::mem::take(&mut earlier.guests));
         let elapsed = now.saturating_sub(earlier.taken);
         for (_, port) in self.ports.iter_mut() {
             let before = earlier.bonds.get(&port.name);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bond_port::BondError;
 use forwarding::fdb::Tick;
 use forwarding::flow_hash::{self, HashPolicy};
 use forwarding::ids::{DeviceId, PortId};
@@ -62,6 +63,7 @@ impl Moment<'_> {
         }
         for (_, bridge) in self.switch.bridges.iter() {
             samples::fdb(&mut all, &bridge.name, &bridge.fdb.stats());
+            samples::owners(&mut all, &bridge.name, &bridge.owners);
         }
         for ((bridge, vlan), (frames, bytes)) in self.vlan_counts() {
             samples::vlan(&mut all, bridge, vlan, frames, bytes);
@@ -143,6 +145,7 @@ impl Runtime for Moment<'_> {
         Some(DeviceFacts {
             link_type,
             kind: link.kind.clone(),
+            wireless: std::path::Path::new("/sys/class/net").join(name).join("phy80211").exists(),
             master,
             ifindex: link.ifindex,
             mac: link.mac,
@@ -215,6 +218,7 @@ impl Runtime for Moment<'_> {
             carrier: status.carrier,
             lacp_status: status.lacp.name().to_owned(),
             rebalancing: status.rebalancing.map(rebalancing),
+            receive: self.switch.receive_status(port),
             members: members.collect(),
         })
     }
@@ -235,6 +239,14 @@ impl Runtime for Moment<'_> {
             return Err(format!("{bond} does not run yet; move its buckets in a command of their own"));
         };
         bond.can_migrate(bucket, member).map_err(|error| error.to_string())
+    }
+
+    fn can_rebalance(&self, bond: &str) -> Result<(), String> {
+        let Some(bond) = self.switch.bond(bond) else {
+            return Err(format!("{bond} does not run yet; move its buckets in a command of their own"));
+        };
+        let none = || BondError::NoRebalancing { bond: bond.name().to_owned() }.to_string();
+        bond.rebalancer().map(|_| ()).ok_or_else(none)
     }
 
     fn can_switch_member(&self, bond: &str, member: &str, _: bool) -> Result<(), String> {

@@ -212,6 +212,14 @@ impl Draft<'_> {
         Ok(Reply::Text(if changed { "done" } else { "no change" }.to_owned()))
     }
 
+    /// Moves buckets by load now.
+    pub(super) fn rebalance(&mut self, name: &str) -> Result<Reply, Problem> {
+        self.running_bond(name)?;
+        self.runtime.can_rebalance(name)?;
+        self.actions.push(Action::Rebalance { bond: name.to_owned(), reply: self.index });
+        Ok(Reply::Text(String::new()))
+    }
+
     /// Moves a bucket of the transmit table by hand.
     pub(super) fn migrate(&mut self, name: &str, bucket: &str, member: &str) -> Result<Reply, Problem> {
         let bucket: usize = bucket.parse().map_err(|_| {
@@ -252,8 +260,7 @@ impl Draft<'_> {
     pub(super) fn warn_of_absent_primaries(&mut self, before: &Model) {
         for (name, _, bond) in self.model.bridges.values().flat_map(|bridge| bridge.bonds()) {
             let unchanged = before.bond(name).is_some_and(|(_, old)| old == bond);
-            let primary = bond.options.get("primary").filter(|primary| !bond.members.contains(primary));
-            if let Some(primary) = primary.filter(|_| !unchanged) {
+            if let Some(primary) = bond.absent_primary().filter(|_| !unchanged) {
                 self.warnings.push(format!(
                     "bond {name}: primary {primary} is not a member; it will be preferred once it joins"
                 ));

@@ -1,7 +1,7 @@
 //! Names of tables and columns, as ovs-vsctl reads them: upper and lower case are alike, so are `-` and `_`, and a
 //! unique beginning is enough.
 
-use bond_port::{BondOptions, OptionError};
+use bond_port::{BondOptions, MemberOptionError, MemberOptions, OptionError};
 
 use super::Problem;
 use super::fixed::{self, Fixed};
@@ -359,6 +359,13 @@ impl Table {
     }
 
     fn unknown(self, name: &str) -> Problem {
+        // What Linux has for a member and we have not, or what belongs to the bond.
+        if self == Self::Interface
+            && let Err(error @ (MemberOptionError::Elsewhere { .. } | MemberOptionError::OfBond { .. })) =
+                MemberOptions::canonical(name)
+        {
+            return error.to_string();
+        }
         let columns = self.columns().iter().map(|(name, _)| *name).filter(|name| *name != "_uuid");
         let known = known(name, columns);
         format!("{} does not contain a column whose name matches \"{name}\"{known}", self.name())

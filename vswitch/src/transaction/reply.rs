@@ -238,8 +238,42 @@ pub struct BondStatus {
     pub lacp_status: String,
     /// What moves buckets by load, if anything does.
     pub rebalancing: Option<Rebalancing>,
+    /// How what comes in is balanced, in mode balance-alb.
+    pub receive: Option<ReceiveStatus>,
     /// Members in joining order.
     pub members: Vec<MemberStatus>,
+}
+
+/// How what comes in by a bond is balanced: guests name members' addresses to the hosts beyond it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReceiveStatus {
+    /// IP addresses of the bridge's guests that are known.
+    pub guests: u64,
+    /// Claims of guests to an address that another one has, refused since the start.
+    pub refused: u64,
+    /// Pairs of a guest's address and a host beyond that are known.
+    pub peers: u64,
+    /// Updates sent to hosts since the bond has this mode.
+    pub updates: u64,
+    /// Buckets of pairs that were moved by load.
+    pub moved: u64,
+    /// Members whose addresses are named, in joining order.
+    pub members: Vec<ReceiveMember>,
+}
+
+/// A member whose address guests name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReceiveMember {
+    /// Its name.
+    pub member: String,
+    /// By which member's device frames to its address are let in: its own, or the active one's while it is down.
+    pub received_by: String,
+    /// Buckets of pairs that have it.
+    pub buckets: u32,
+    /// Pairs in these.
+    pub peers: u64,
+    /// What these bring in, in octets a second, averaged over the last periods.
+    pub load: u64,
 }
 
 /// What moves buckets of a bond's transmit table.

@@ -318,6 +318,12 @@ pub enum Request {
         /// The member.
         member: String,
     },
+    /// Moves buckets of a bond's transmit table by load now.
+    #[serde(rename = "bond/rebalance")]
+    BondRebalance {
+        /// The bond.
+        bond: String,
+    },
     /// Moves a bucket of a bond's transmit table to a member.
     #[serde(rename = "bond/migrate")]
     BondMigrate {

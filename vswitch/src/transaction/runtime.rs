@@ -14,6 +14,8 @@ pub struct DeviceFacts {
     pub link_type: LinkType,
     /// Kind of virtual device (`veth`, `tun`, `bridge`; rtnetlink's IFLA_INFO_KIND). `None` for hardware.
     pub kind: Option<String>,
+    /// It is a wireless card (IEEE 802.11).
+    pub wireless: bool,
     /// The kernel's bridge, bond or team that holds it.
     pub master: Option<String>,
     /// The kernel's number for it.
@@ -67,6 +69,12 @@ pub trait Runtime {
     /// # Errors
     /// Why it can't.
     fn can_migrate(&self, bond: &str, bucket: usize, member: &str) -> Result<bool, String>;
+
+    /// Whether a running bond moves buckets by load.
+    ///
+    /// # Errors
+    /// Why it doesn't.
+    fn can_rebalance(&self, bond: &str) -> Result<(), String>;
 
     /// Whether a member of a running bond can be enabled (`enable`) or disabled by hand now.
     ///

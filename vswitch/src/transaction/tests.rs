@@ -40,6 +40,7 @@ impl FakeRuntime {
         let facts = |kind: Option<&str>, master: Option<&str>, link_type| DeviceFacts {
             link_type,
             kind: kind.map(str::to_owned),
+            wireless: false,
             master: master.map(str::to_owned),
             ifindex: 7,
             mac: MacAddr([2, 0, 0, 0, 5, 7]),
@@ -50,10 +51,18 @@ impl FakeRuntime {
         let ethernet = |kind, master| facts(kind, master, LinkType::Ethernet);
         let mut devices: BTreeMap<_, _> = (1..10).map(|n| (format!("e{n}"), ethernet(None, None))).collect();
         devices.extend((0..4).map(|n| (format!("tap{n}"), ethernet(Some("tun"), None))));
+        for (n, facts) in (1..10).zip(devices.values_mut()) {
+            facts.mac = MacAddr([2, 0, 0, 0, 5, n]);
+        }
         devices.insert("lo".into(), facts(None, None, LinkType::Loopback));
         devices.insert("wg0".into(), facts(Some("wireguard"), None, LinkType::Other));
         devices.insert("virbr0".into(), ethernet(Some("bridge"), None));
         devices.insert("vnet0".into(), ethernet(Some("tun"), Some("virbr0")));
+        devices.insert("ovs-system".into(), ethernet(Some("openvswitch"), None));
+        devices.insert("eth7".into(), ethernet(None, Some("ovs-system")));
+        let kbond = DeviceFacts { mac: MacAddr([2, 0, 0, 0, 6, 1]), ..ethernet(Some("bond"), None) };
+        devices.insert("kbond".into(), kbond);
+        devices.insert("wlan0".into(), DeviceFacts { wireless: true, ..ethernet(None, None) });
         Self {
             devices,
             bonds: BTreeMap::new(),
@@ -140,6 +149,10 @@ impl Runtime for FakeRuntime {
         }
         let found = bond.members.iter().any(|m| m.name == member);
         found.then_some(bucket > 0).ok_or("member is new".into())
+    }
+
+    fn can_rebalance(&self, bond: &str) -> Result<(), String> {
+        self.bonds.get(bond).map(|_| ()).ok_or("bond is new".into())
     }
 
     fn can_switch_member(&self, bond: &str, member: &str, _enable: bool) -> Result<(), String> {

@@ -125,6 +125,7 @@ mod tests {
                 snoop: false,
                 learning,
                 storm: None,
+                receive: None,
             })],
             bridges: vec![Some(BridgeEntry { fdb: Arc::new(fdb), flood: Arc::new(flood), vlan_counters })],
         }

@@ -41,7 +41,7 @@ fn attach(object: &mut Ebpf, name: &str) {
 fn send(tap: &Device, bytes: &[u8], linear: u16) {
     let header = VirtioNetHeader { hdr_len: linear, ..Default::default() };
     let sent = tap.send_burst(
-        [TxFrame { bytes, tag: None, inner: None, source: None, destination: None, header }],
+        [TxFrame { bytes, tag: None, inner: None, source: None, destination: None, patch: None, header }],
         &mut TxBurst::new(),
     );
     assert_eq!(sent.sent, 1);

@@ -102,7 +102,15 @@ fn two_tags_go_into_the_bytes_in_their_order() {
         let header = VirtioNetHeader { gso_type: GSO_TCPV4, hdr_len: 54, gso_size: 1448, ..header };
         send(
             &left,
-            &[TxFrame { bytes: &bytes, tag: both.0, inner: both.1, source: None, destination: None, header }],
+            &[TxFrame {
+                bytes: &bytes,
+                tag: both.0,
+                inner: both.1,
+                source: None,
+                destination: None,
+                patch: None,
+                header,
+            }],
         );
         let got = receive(&right, 1).remove(0);
         assert_eq!((got.tag, &got.bytes), (both.0, &put(&bytes)));
@@ -141,6 +149,7 @@ fn partial_checksums_and_super_frames_pass_through_unfinished() {
                     inner: None,
                     source: None,
                     destination: None,
+                    patch: None,
                     header: needs_csum,
                 },
                 TxFrame {
@@ -149,6 +158,7 @@ fn partial_checksums_and_super_frames_pass_through_unfinished() {
                     inner: None,
                     source: None,
                     destination: None,
+                    patch: None,
                     header: gso,
                 },
                 TxFrame {
@@ -157,6 +167,7 @@ fn partial_checksums_and_super_frames_pass_through_unfinished() {
                     inner: None,
                     source: None,
                     destination: None,
+                    patch: None,
                     header: gso,
                 },
             ],

@@ -39,6 +39,7 @@ fn a_tap_carries_frames_between_us_and_the_host() {
                 inner: None,
                 source: None,
                 destination: None,
+                patch: None,
                 header: gso,
             },
             TxFrame {
@@ -47,6 +48,7 @@ fn a_tap_carries_frames_between_us_and_the_host() {
                 inner: None,
                 source: None,
                 destination: None,
+                patch: None,
                 header: gso,
             },
         ];

@@ -40,6 +40,7 @@ pub(crate) fn plain(bytes: &[u8]) -> TxFrame<'_> {
         inner: None,
         source: None,
         destination: None,
+        patch: None,
         header: VirtioNetHeader::default(),
     }
 }

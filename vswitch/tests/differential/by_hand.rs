@@ -40,6 +40,7 @@ fn publish(rig: &mut Rig, guest: VlanPolicy, members: u16, transmit: TransmitPla
             snoop: false,
             learning: Learning::default(),
             storm: None,
+            receive: None,
         })
     };
     let device = |n| DeviceEntry {
@@ -228,6 +229,7 @@ fn lacp_hears_behind_the_program() {
                 inner: None,
                 source: None,
                 destination: None,
+                patch: None,
                 header: VirtioNetHeader::default(),
             });
             far.send_burst(frames, &mut TxBurst::new());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use forwarding::bucket_loads::BucketLoads;
+use forwarding::bucket_loads::{BUCKETS, BucketLoads};
 use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Entry, Fdb, FdbStats, Tick};
 use forwarding::flow_hash::{self, HashPolicy};
@@ -15,6 +15,7 @@ use forwarding::wire::virtio::VirtioNetHeader;
 use forwarding::wire::vlan::is_tpid;
 use vswitch::fastpath::layout::{MISSES, device_flags};
 
+use crate::receive;
 use crate::rig::{OK, REDIRECT, Ran, SHOT};
 use crate::scene::Scene;
 use crate::traffic::{Case, with_tags};
@@ -34,7 +35,7 @@ impl Known {
         let entries = fdb.entries(now);
         let find = |mac| entries.iter().find(|entry| Some(entry.vlan) == case.vlan && entry.mac == mac);
         let source_is_known = find(case.src).is_some_and(|entry| entry.port == case.port);
-        let to = find(case.dst).map(|entry| entry.port);
+        let to = find(case.destination()).map(|entry| entry.port);
         Self { copy: Arc::new(fdb.copy()), to, source_is_known, entries }
     }
 }
@@ -42,7 +43,7 @@ impl Known {
 /// What the pipeline does, and all that it goes by.
 pub(crate) struct Expected {
     result: Result<(), DropReason>,
-    egress: Egress,
+    pub(crate) egress: Egress,
     before: Vec<Entry>,
     /// The FDB after the pipeline has learned.
     reference: Arc<Fdb>,
@@ -50,6 +51,8 @@ pub(crate) struct Expected {
     source_is_known: bool,
     /// What it has counted by bucket of the port behind which the destination is: buckets and octets.
     loads: Vec<(usize, u64)>,
+    /// The same of the port where the frame came in, for what came in there.
+    received: Vec<(usize, u64)>,
 }
 
 impl Expected {
@@ -63,16 +66,20 @@ impl Expected {
         let ingress = Ingress { device, bytes, tag, header: VirtioNetHeader::default() };
         let mut egress = Egress::default();
         let loads = |scene: &Scene| to.and_then(|to| scene.loads(to)).map(BucketLoads::read);
-        let loads_before = loads(scene);
+        let received = |scene: &Scene| Some(scene.port(case.port).receive.as_ref()?.loads.read());
+        let before_it = (loads(scene), received(scene));
         let result = forward(&scene.tables, now, &ingress, &mut egress);
-        let both = loads_before.into_iter().flatten().zip(loads(scene).into_iter().flatten());
-        let added = both.map(|(before, after)| after - before).enumerate();
-        let loads = added.filter(|(_, octets)| *octets > 0).collect();
+        let added = |before: Option<[u64; BUCKETS]>, after: Option<[u64; BUCKETS]>| {
+            let both = before.into_iter().flatten().zip(after.into_iter().flatten());
+            let added = both.map(|(before, after)| after - before).enumerate();
+            added.filter(|(_, octets)| *octets > 0).collect()
+        };
+        let (loads, received) = (added(before_it.0, loads(scene)), added(before_it.1, received(scene)));
         scene.exchange_fdb(case.port, shared);
         if let Some(all) = all {
             scene.set_members(PortId(ran.port), all);
         }
-        Self { result, egress, before, reference, to, source_is_known, loads }
+        Self { result, egress, before, reference, to, source_is_known, loads, received }
     }
 }
 
@@ -119,7 +126,7 @@ fn is_fast(scene: &Scene, case: &Case, expected: &Expected) -> bool {
     let by_turns = matches!(scene.port(to).transmit, TransmitPlan::RoundRobin { .. });
     expected.result.is_ok()
         && expected.source_is_known
-        && !matches!(admission, None | Some(Admission::Grace | Admission::Nothing))
+        && (case.guest.is_some() || !matches!(admission, None | Some(Admission::Grace | Admission::Nothing)))
         && !(by_turns && is_igmp(case))
         && expected.egress.dropped.is_empty()
         && scene.has_room(case.port)
@@ -139,8 +146,12 @@ fn is_true(reason: &str, scene: &Scene, case: &Case, expected: &Expected) -> boo
         "unknown_source" => !expected.source_is_known,
         "unknown_destination" => expected.to.is_none(),
         "admission" => {
+            let receive = scene.port(case.port).receive.as_ref();
+            let is_own = |mac| receive.is_some_and(|receive| receive.device_of(mac).is_some());
             let admission = scene.tables.device(case.device).map(|device| device.admission);
             match admission {
+                _ if is_own(case.src) => gave_up(&[Reflected]),
+                _ if is_own(case.dst) => gave_up(&[InactiveMember]),
                 Some(Admission::Buckets { own, lately, .. }) => {
                     let hash = flow_hash::slb(case.dst, case.vlan.unwrap_or(0));
                     !own.has(hash) && !lately.has(hash)
@@ -148,6 +159,7 @@ fn is_true(reason: &str, scene: &Scene, case: &Case, expected: &Expected) -> boo
                 admission => matches!(admission, Some(Admission::Grace | Admission::Nothing)),
             }
         }
+        "no_guest" => gave_up(&[NoGuest]),
         "malformed" => gave_up(&[Runt, TooManyTags, InvalidSource]),
         "vlan" => gave_up(&[VlanNotAllowed, EgressVlan]),
         // A former member's admission looks at the destination too; the program does so later.
@@ -231,7 +243,8 @@ fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -
     ensure!(egress.moved.is_none(), "the pipeline has news: {egress:?}");
     // The daemon gets a copy of what it wants to see, and of what looks like it.
     ensure!(ran.snooped || egress.punt.is_none(), "the daemon sees nothing of it: {egress:?}");
-    let may_be_wanted = is_resolution(case) && scene.port(case.port).snoop;
+    let from = scene.port(case.port);
+    let may_be_wanted = is_resolution(case) && (from.snoop || from.receive.is_some());
     ensure!(!ran.snooped || may_be_wanted, "the daemon sees what it has not asked for");
     let (device, bytes, tag) = (case.device, &case.bytes[..], case.tag);
     let ingress = Ingress { device, bytes, tag, header: VirtioNetHeader::default() };
@@ -262,16 +275,21 @@ fn compare_outputs(scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) -
         }
         _ => ensure!(device == first.device, "leaves by {device:?}, not {:?}", first.device),
     }
-    let same = |output: &Output| (output.tag, output.inner) == (first.tag, first.inner);
+    let same = |output: &Output| Output { device: first.device, ..*output } == *first;
     ensure!(egress.outputs.iter().all(same), "copies differ: {egress:?}");
     let mut bytes = case.bytes.clone();
+    ensure!(first.destination == case.guest, "for {:?}, not {:?}", first.destination, case.guest);
+    first.destination.into_iter().for_each(|mac| bytes[..6].copy_from_slice(&mac.0));
     first.source.into_iter().for_each(|source| bytes[6..12].copy_from_slice(&source.0));
+    first.patch.into_iter().for_each(|patch| patch.apply(&mut bytes));
     let wanted = with_tags(&bytes, [first.tag, first.inner].into_iter().flatten());
     let found = with_tags(&ran.bytes, ran.tag);
     ensure!(found == wanted, "leaves as {found:02x?}, not {wanted:02x?}");
     // What the program has counted is compared at the end, with the sums of these.
     let load = load_of(scene, ran).map(|(_, bucket, octets)| (bucket, octets));
     ensure!(Vec::from_iter(load) == expected.loads, "counts {load:?}, not {:?}", expected.loads);
+    let received = Vec::from_iter(receive::load_of(scene, case));
+    ensure!(received == expected.received, "receives {received:?}, not {:?}", expected.received);
     // Without one of its own, a tag that is in the octets elsewhere may be beside them.
     ensure!(first.tag.is_none() || ran.tag == first.tag, "tag {:x?}, not {:x?}", ran.tag, first.tag);
     Ok(())

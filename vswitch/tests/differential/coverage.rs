@@ -8,7 +8,7 @@ use forwarding::tables::{Admission, TransmitPlan};
 use forwarding::vlan::VlanPolicy;
 use vswitch::fastpath::layout::MISSES;
 
-use crate::compare::is_balanced;
+use crate::compare::{Expected, is_balanced};
 use crate::rig::Ran;
 use crate::scene::Scene;
 use crate::traffic::Case;
@@ -25,7 +25,7 @@ pub(crate) struct Coverage {
 }
 
 impl Coverage {
-    pub(crate) fn note(&mut self, scene: &Scene, case: &Case, ran: &Ran) {
+    pub(crate) fn note(&mut self, scene: &Scene, case: &Case, expected: &Expected, ran: &Ran) {
         self.cases += 1;
         let admission = scene.tables.device(case.device).map(|device| device.admission);
         if ran.is_passed() {
@@ -71,6 +71,19 @@ impl Coverage {
             TransmitPlan::All { .. } => "all",
         };
         self.saw(&["plan", plan]);
+        if case.guest.is_some() {
+            let admission = scene.tables.device(case.device).map(|device| device.admission);
+            let is_admitted = !matches!(admission, Some(Admission::Grace | Admission::Nothing));
+            self.saw(&["for a guest,", if is_admitted { "admitted" } else { "not admitted" }]);
+        }
+        if let Some(patch) = expected.egress.outputs.first().and_then(|output| output.patch) {
+            self.saw(&["patched at", &patch.offset.to_string()]);
+            let is_guest = if from.receive.is_some() { "a peer's" } else { "a guest's" };
+            self.saw(&["patched,", is_guest, if case.tag.is_some() { "tagged" } else { "untagged" }]);
+        }
+        if from.receive.is_some() && ran.snooped {
+            self.saw(&["snooped at a bond"]);
+        }
         let tags = if case.tag.is_none() { "untagged" } else { "tagged" };
         self.saw(&[tags, if ran.tag.is_none() { "leaves untagged" } else { "leaves tagged" }]);
     }
@@ -106,6 +119,12 @@ impl Coverage {
         expected.extend(["counted", "not counted"].map(|how| format!("load {how}")));
         expected.extend(["own", "former"].map(|bucket| format!("admitted by {bucket} bucket")));
         expected.push("left admission by bucket".to_owned());
+        expected.extend(["admitted", "not admitted"].map(|how| format!("for a guest, {how}")));
+        expected.extend([22, 32, 80].map(|at| format!("patched at {at}")));
+        for whose in ["a peer's", "a guest's"] {
+            expected.extend(["tagged", "untagged"].map(|how| format!("patched, {whose} {how}")));
+        }
+        expected.push("snooped at a bond".to_owned());
         let missing: Vec<_> = expected.iter().filter(|what| !self.seen.contains_key(*what)).collect();
         assert!(missing.is_empty(), "never seen: {missing:?}");
     }

@@ -6,11 +6,13 @@ mod by_hand;
 mod choices;
 mod compare;
 mod coverage;
+mod guests_by_hand;
 #[path = "../bpf_hash/frames.rs"]
 #[allow(dead_code, reason = "some of them are for the test of the hashes alone")]
 mod hash_frames;
 #[path = "../devices/listener.rs"]
 mod listener;
+mod receive;
 mod rig;
 mod scene;
 mod tally;
@@ -74,7 +76,7 @@ fn run_scene(rig: &mut Rig, seed: u64, coverage: &mut Coverage) {
                 hash_frames::hex(&case.frame),
             );
         }
-        coverage.note(&scene, &case, &ran);
+        coverage.note(&scene, &case, &expected, &ran);
     }
     tally.check(&scene, rig, seed);
 }

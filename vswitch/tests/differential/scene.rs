@@ -20,6 +20,7 @@ use vswitch::fastpath::layout::{MAX_LOADS, device_flags, port_flags};
 use vswitch::fastpath::{Facts, Image, encode};
 
 use crate::choices::{Choices as _, Random};
+use crate::receive::some_receive;
 use crate::rig::{INTERFACES, Rig, ifindex};
 
 /// VLANs that occur; each scene has some of them.
@@ -60,6 +61,7 @@ impl Scene {
             scene.add_port(random, &mut interfaces);
         }
         scene.set_plans(random);
+        scene.balance(random);
         scene.number_loads();
         scene.fill_flood_lists();
         scene.image = encode(&scene.tables, &scene.facts);
@@ -140,8 +142,14 @@ impl Scene {
                 locked: random.chance(15),
             },
             storm: random.chance(15).then(|| Arc::new(Storm::new(storm))),
+            receive: None,
         }));
-        self.facts.ports.push(Some(PortFacts { name: format!("p{}", id.0), is_bond, loads: None }));
+        self.facts.ports.push(Some(PortFacts {
+            name: format!("p{}", id.0),
+            is_bond,
+            loads: None,
+            receive_loads: None,
+        }));
     }
 
     fn set_plans(&mut self, random: &mut Random) {
@@ -169,12 +177,38 @@ impl Scene {
         }
     }
 
+    /// Receive balancing for some of the bonds.
+    fn balance(&mut self, random: &mut Random) {
+        for n in 0..self.tables.ports.len() {
+            let is_bond = self.facts.ports[n].as_ref().is_some_and(|facts| facts.is_bond);
+            if !is_bond || random.chance(50) {
+                continue;
+            }
+            let members: Vec<_> = (0..)
+                .zip(&self.tables.devices)
+                .filter_map(|(id, device)| Some((DeviceId(id), device.as_ref()?)))
+                .filter(|(_, device)| usize::from(device.port.0) == n)
+                .map(|(id, _)| id)
+                .collect();
+            if members.is_empty() {
+                continue;
+            }
+            let receive = some_receive(random, self, &members);
+            self.tables.ports[n].as_mut().expect("it has facts").receive = Some(Arc::new(receive));
+        }
+    }
+
     /// Counters of the program's for the ports that count by bucket, in no special order.
     fn number_loads(&mut self) {
-        let mut numbers = (0..MAX_LOADS as u8).rev().step_by(9);
+        let mut numbers = (0..MAX_LOADS as u8).rev().step_by(5);
         for (port, facts) in self.tables.ports.iter().zip(&mut self.facts.ports) {
-            if let (Some(_), Some(facts)) = (port.as_ref().and_then(|port| port.transmit.loads()), facts) {
+            if let (Some(_), Some(facts)) =
+                (port.as_ref().and_then(|port| port.transmit.loads()), &mut *facts)
+            {
                 facts.loads = numbers.next();
+            }
+            if let (Some(_), Some(facts)) = (port.as_ref().and_then(|port| port.receive.as_ref()), facts) {
+                facts.receive_loads = numbers.next();
             }
         }
     }

@@ -7,6 +7,7 @@ use forwarding::tables::TransmitPlan;
 use vswitch::fastpath::layout::{DeviceStats, MISSES, VlanStats, device_flags};
 
 use crate::compare::load_of;
+use crate::receive;
 use crate::rig::{Ran, Rig};
 use crate::scene::Scene;
 use crate::traffic::{Case, with_tags};
@@ -57,6 +58,11 @@ impl Tally {
         if let Some((number, bucket, octets)) = load_of(scene, ran) {
             *self.loads.entry((number, bucket)).or_default() += octets;
         }
+        let counters =
+            scene.facts.ports[usize::from(case.port.0)].as_ref().and_then(|port| port.receive_loads);
+        if let Some((number, (bucket, octets))) = counters.zip(receive::load_of(scene, case)) {
+            *self.loads.entry((number, bucket)).or_default() += octets;
+        }
         let bridge = scene.port(case.port).bridge;
         if scene.tables.bridge(bridge).expect("it is in the tables").vlan_counters.is_some() {
             let vlan = self.vlans.entry((bridge.0, ran.vlan)).or_default();
@@ -87,5 +93,5 @@ impl Tally {
 
 /// Numbers of the counters by bucket that ports have.
 fn numbers(scene: &Scene) -> impl Iterator<Item = u8> {
-    scene.facts.ports.iter().flatten().filter_map(|port| port.loads)
+    scene.facts.ports.iter().flatten().flat_map(|port| [port.loads, port.receive_loads]).flatten()
 }

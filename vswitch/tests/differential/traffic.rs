@@ -8,6 +8,7 @@ use forwarding::wire::vlan::{TAG_LEN, pop_outer};
 
 use crate::choices::{Choices as _, Random};
 use crate::hash_frames;
+use crate::receive;
 use crate::scene::{Scene, VLANS};
 
 /// A received frame.
@@ -21,6 +22,8 @@ pub(crate) struct Case {
     pub(crate) tag: Option<VlanTag>,
     pub(crate) src: MacAddr,
     pub(crate) dst: MacAddr,
+    /// The guest that it is for in the place of that.
+    pub(crate) guest: Option<MacAddr>,
     /// The VLAN that its port puts it into, if it is let in.
     pub(crate) vlan: Option<u16>,
 }
@@ -29,13 +32,24 @@ impl Case {
     pub(crate) fn random(random: &mut Random, scene: &Scene) -> Self {
         let device = *random.pick(&scene.inputs());
         let port = scene.tables.device(device).expect("it is in the tables").port;
-        let (src, dst) = addresses(random, &scene.stations);
+        let (mut src, mut dst) = addresses(random, &scene.stations);
+        let own = random.chance(45).then(|| receive::own_address(random, scene, port)).flatten();
+        match (own, random.index(20)) {
+            (Some(own), 0) => src = own,
+            (Some(own), _) => dst = own,
+            _ => {}
+        }
         let tags = accepted_tags(random, scene, port);
         let mut frame = [dst.0, src.0].concat();
         for tag in &tags {
             frame.extend(octets(*tag));
         }
-        frame.extend(packet(random));
+        if own.is_some() || random.chance(40) {
+            let placed = scene.port(port).vlan.place(tags.first().copied());
+            frame.extend(receive::packet(random, scene, placed.map(|placed| placed.vlan), dst, src));
+        } else {
+            frame.extend(packet(random));
+        }
         if random.chance(25) {
             let len = *random.pick(&[60, 64, 200, 500, 1400, 1514, 1518, 1522]);
             frame.resize(frame.len().max(len), 0);
@@ -59,7 +73,14 @@ impl Case {
         let address = |at: usize| MacAddr(frame[at..at + 6].try_into().expect("six octets"));
         let (dst, src) = (address(0), address(6));
         let vlan = scene.port(port).vlan.classify(tag);
-        Self { device, port, frame, bytes, tag, src, dst, vlan }
+        let mut case = Self { device, port, frame, bytes, tag, src, dst, guest: None, vlan };
+        case.guest = receive::guest_of(scene, &case);
+        case
+    }
+
+    /// Where it is to go.
+    pub(crate) fn destination(&self) -> MacAddr {
+        self.guest.unwrap_or(self.dst)
     }
 
     /// Puts entries for the frame's addresses into the FDB: mostly such that it is forwarded.
@@ -75,20 +96,24 @@ impl Case {
             let at = if random.chance(6) { any_port(random) } else { self.port };
             place(random, fdb, (vlan, self.src), at, now);
         }
-        if self.dst.is_valid_source() && self.dst != self.src {
+        let dst = self.destination();
+        if dst.is_valid_source() && dst != self.src {
             let others: Vec<PortId> = (0..)
                 .zip(&scene.tables.ports)
                 .filter_map(|(number, port)| Some((PortId(number), port.as_ref()?)))
                 .filter(|(id, port)| *id != self.port && port.bridge == bridge && port.vlan.contains(vlan))
                 .map(|(id, _)| id)
                 .collect();
+            let is_balanced = |id: &&PortId| scene.port(**id).receive.is_some();
+            let balanced: Vec<PortId> = others.iter().filter(is_balanced).copied().collect();
             let at = match random.index(20) {
                 0 => any_port(random),
                 1 => self.port,
                 _ if others.is_empty() => any_port(random),
+                2..10 if !balanced.is_empty() => *random.pick(&balanced),
                 _ => *random.pick(&others),
             };
-            place(random, fdb, (vlan, self.dst), at, now);
+            place(random, fdb, (vlan, dst), at, now);
         }
     }
 }

@@ -16,7 +16,7 @@ fn s_tag(tci: u16) -> Option<VlanTag> {
 }
 
 fn both(device: u16, tag: Option<VlanTag>, inner: Option<VlanTag>) -> Output {
-    Output { device: DeviceId(device), tag, inner, source: None, destination: None }
+    Output { device: DeviceId(device), tag, inner, source: None, destination: None, patch: None }
 }
 
 /// A broadcast frame with a tag beside it, and perhaps one in its octets.

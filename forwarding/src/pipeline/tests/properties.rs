@@ -1,8 +1,12 @@
 //! What is true of every frame and every table.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::bucket_loads::BUCKETS;
+use crate::receive::{Guests, Receive};
+use crate::rewrite::MAX_PATCHED;
 use crate::storm::StormLimits;
 use crate::vlan::VlanSet;
 use proptest::collection::vec;
@@ -72,6 +76,41 @@ fn admission() -> impl Strategy<Value = Admission> {
     ]
 }
 
+/// Own addresses 1 and 2 of any devices; every guest is [`host`] 3, 4 or 5.
+fn receive() -> impl Strategy<Value = Receive> {
+    let table = prop_oneof![Just(None), Just(Some(host(1))), Just(Some(host(2)))];
+    let guests = vec(((vlan(), ip()), (3..6u8).prop_map(host)), 0..60);
+    (device_id(), device_id(), table, guests).prop_map(|(one, two, told, guests)| Receive {
+        own: vec![(host(1), one), (host(2), two)],
+        table: Arc::new([told; BUCKETS]),
+        guests: Arc::new(Guests::new(guests)),
+        loads: Arc::default(),
+    })
+}
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    (0..4u8).prop_map(|n| if n < 2 { IpAddr::from([n; 4]) } else { IpAddr::from([n; 16]) })
+}
+
+/// A whole IPv4, IPv6, ARP or neighbour discovery packet and its ethertype.
+fn packet() -> impl Strategy<Value = Vec<u8>> {
+    let kinds = (0..4u8, 0..2u8, 0..4u8, 0..4u8, mac(), mac());
+    kinds.prop_map(|(kind, operation, from, to, sender, target)| match kind {
+        0 => [&[8, 0, 0x45][..], &[0; 8], &[17, 0, 0], &[from; 4], &[to; 4]].concat(),
+        1 => [&[0x86, 0xdd, 0x60][..], &[0; 5], &[17, 64], &[from; 16], &[to; 16]].concat(),
+        2 => {
+            let head = [8, 6, 0, 1, 8, 0, 6, 4, 0, 1 + operation];
+            [&head[..], &sender, &[from; 4], &target, &[to; 4]].concat()
+        }
+        _ => {
+            let message =
+                [&[135 + operation, 0, 1, 2, 0, 0, 0, 0][..], &[from; 16], &[1 + operation, 1], &sender];
+            [&[0x86, 0xdd, 0x60][..], &[0; 3], &[32, 58, 255], &[from; 16], &[to; 16], &message.concat()]
+                .concat()
+        }
+    })
+}
+
 /// Tables as no control thread would compile them: plans name free numbers and devices of other ports, devices belong
 /// to ports that do not exist, ports vanish after the flood lists were made.
 fn tables() -> impl Strategy<Value = Tables> {
@@ -83,14 +122,15 @@ fn tables() -> impl Strategy<Value = Tables> {
     let storm = (limit(), limit(), limit()).prop_map(|(broadcast, unknown, multicast)| {
         Arc::new(Storm::new(StormLimits { broadcast, unknown, multicast }))
     });
-    let port = (0..2u16, policy(), plan(), any::<bool>(), learning, option::weighted(0.3, storm)).prop_map(
-        |(bridge, vlan, transmit, snoop, learning, storm)| PortEntry {
+    let receive = option::weighted(0.3, receive().prop_map(Arc::new));
+    let port = (0..2u16, policy(), plan(), any::<bool>(), learning, option::weighted(0.3, storm), receive)
+        .prop_map(|(bridge, vlan, transmit, snoop, learning, storm, receive)| PortEntry {
             snoop,
             learning,
             storm,
+            receive,
             ..port_entry(bridge, vlan, transmit)
-        },
-    );
+        });
     let device = (
         0..PORTS + 1,
         prop_oneof![Just(1500), 0..2000u32],
@@ -146,7 +186,12 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
             bytes
         },
     );
-    prop_oneof![9 => sound, 1 => vec(any::<u8>(), 0..40)]
+    let whole = (mac(), mac(), packet(), 0..60usize).prop_map(|(dst, src, packet, long)| {
+        let mut bytes = [&dst[..], &src, &packet].concat();
+        bytes.resize(bytes.len() + long, 0);
+        bytes
+    });
+    prop_oneof![6 => sound, 4 => whole, 1 => vec(any::<u8>(), 0..40)]
 }
 
 fn header() -> impl Strategy<Value = VirtioNetHeader> {
@@ -236,13 +281,22 @@ proptest! {
             prop_assert!(result.is_ok() || egress.dropped.is_empty());
 
             let entry = tables.device(device);
-            if entry.is_none_or(|entry| matches!(entry.admission, Admission::Grace | Admission::Nothing)) {
+            let is_own = |mac: Option<&[u8]>| {
+                let receive = tables.port(entry?.port)?.receive.as_ref()?;
+                receive.device_of(MacAddr(mac?.try_into().ok()?))
+            };
+            let (to_own, from_own) = (is_own(bytes.get(..6)), is_own(bytes.get(6..12)));
+            prop_assert!(result.is_err() || from_own.is_none(), "a member's own frame is let in");
+            prop_assert!(result.is_err() || to_own.is_none_or(|by| by == device), "by another member");
+            let refused = entry.is_none_or(|entry| matches!(entry.admission, Admission::Grace | Admission::Nothing));
+            if refused && to_own.is_none() {
                 let learned: Vec<_> =
                     tables.bridges.iter().flatten().map(|bridge| bridge.fdb.entries(now)).collect();
                 prop_assert_eq!(learned, learned_before, "learned from a frame that was not let in");
             }
             let (Ok(()), Some(entry)) = (result, entry) else { continue };
-            prop_assert!(entry.admission != Admission::Nothing);
+            prop_assert!(entry.admission != Admission::Nothing || to_own.is_some());
+            let in_grace = entry.admission == Admission::Grace && to_own.is_none();
 
             let port = tables.port(entry.port).unwrap();
             let vlan = port.vlan.classify(tag).unwrap();
@@ -250,10 +304,13 @@ proptest! {
             let fdb = &tables.bridge(port.bridge).unwrap().fdb;
             let known = fdb.lookup(vlan, parsed.src, now);
             let full = fdb.stats().refused > 0;
-            prop_assert!(!port.learning.locked || known == Some(entry.port) || entry.admission == Admission::Grace);
-            prop_assert!(known == Some(entry.port) || entry.admission == Admission::Grace || full);
+            prop_assert!(!port.learning.locked || known == Some(entry.port) || in_grace);
+            prop_assert!(known == Some(entry.port) || in_grace || full);
 
             let placed = port.vlan.place(tag).unwrap();
+            let guest = egress.outputs[0].destination;
+            prop_assert_eq!(guest.is_some(), to_own.is_some());
+            prop_assert!(guest.is_none_or(|guest| (3..6).any(|n| guest == host(n))));
             let (mut left_by, mut devices) = (BTreeSet::new(), BTreeSet::new());
             for output in &egress.outputs {
                 prop_assert!(output.device != device);
@@ -279,7 +336,13 @@ proptest! {
                     }
                     _ => None,
                 };
-                prop_assert_eq!((output.source, output.destination), (own, None));
+                prop_assert_eq!(output.source, own);
+                prop_assert_eq!(output.destination, guest);
+                if let Some(patch) = output.patch {
+                    let end = usize::from(patch.offset) + 6;
+                    prop_assert!(end <= bytes.len() && end <= MAX_PATCHED);
+                    prop_assert!(guest == Some(patch.mac) || egress_port.receive.is_some());
+                }
                 prop_assert!(of_plan, "by a device that the plan does not name");
                 prop_assert!(
                     first || matches!(egress_port.transmit, TransmitPlan::All { .. }),
@@ -290,7 +353,7 @@ proptest! {
                 prop_assert_eq!((output.tag, output.inner), egress_port.vlan.egress_tags(placed));
                 prop_assert!(output.inner.is_none() || output.tag.is_some());
             }
-            let target = fdb.lookup(vlan, parsed.dst, now).filter(|port| tables.port(*port).is_some());
+            let target = fdb.lookup(vlan, guest.unwrap_or(parsed.dst), now).filter(|port| tables.port(*port).is_some());
             if target.is_none() {
                 let candidates = candidates(&tables, &ingress);
                 is_accounted_for(&tables, &candidates, &egress)?;

@@ -4,7 +4,8 @@ use bond_port::Mode;
 
 use super::line;
 use crate::transaction::reply::{
-    BondExplanation, BondStatus, BondSummary, BucketMove, MemberStatus, ProcText,
+    BondExplanation, BondStatus, BondSummary, BucketMove, MemberStatus, ProcText, ReceiveMember,
+    ReceiveStatus,
 };
 
 pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
@@ -26,6 +27,14 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
             line(out, format_args!("next rebalance: {} ms", rebalancing.next));
         }
         line(out, format_args!("buckets moved: {}", rebalancing.moved));
+    }
+    if let Some(receive) = &bond.receive {
+        let ReceiveStatus { guests, refused, peers, updates, moved, .. } = receive;
+        line(out, format_args!("guests' addresses: {guests}, {refused} claims refused"));
+        line(
+            out,
+            format_args!("peers: {peers}, {updates} updates sent, {moved} buckets of peers moved by load"),
+        );
     }
     line(out, format_args!("lacp_status: {}", bond.lacp_status));
     let strict = bond.options.get("lacp_strict").is_some_and(|strict| strict == "on");
@@ -55,6 +64,16 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
         member_text(out, member, bond.active.as_ref() == Some(&member.name));
         if let Some(hash) = member.receive_hash.filter(|_| offload) {
             line(out, format_args!("  receive hash: {}", if hash { "yes" } else { "no" }));
+        }
+        if let Some(receive) =
+            bond.receive.iter().flat_map(|receive| &receive.members).find(|of| of.member == member.name)
+        {
+            let ReceiveMember { received_by, buckets, peers, load, member } = receive;
+            let kilobytes = load.div_ceil(1000);
+            line(out, format_args!("  receives from: {peers} peers in {buckets} buckets, {kilobytes} kB/s"));
+            if received_by != member {
+                line(out, format_args!("  frames to its address come in by: {received_by}"));
+            }
         }
         let loads = bond.rebalancing.iter().flat_map(|rebalancing| &rebalancing.loads);
         for load in loads.filter(|load| load.member == member.name) {

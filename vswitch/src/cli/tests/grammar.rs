@@ -111,6 +111,7 @@ fn every_command_parses_with_its_least_arguments() {
         "bond/show",
         "bond/show a",
         "bond/set-active-member a b",
+        "bond/rebalance a",
         "bond/migrate a 1 b",
         "fdb/show",
         "fdb/show a b",

@@ -408,6 +408,15 @@ pub(in crate::cli) const ALL: &[Verb] = &[
         build: |w| Ok(Request::BondSetActiveMember { bond: w.get(0), member: w.get(1) }),
     },
     Verb {
+        name: "bond/rebalance",
+        options: &[],
+        arguments: "BOND",
+        least: 1,
+        most: 1,
+        summary: "move buckets of the transmit table from busy members to idle ones now",
+        build: |w| Ok(Request::BondRebalance { bond: w.get(0) }),
+    },
+    Verb {
         name: "bond/migrate",
         options: &[],
         arguments: "BOND BUCKET MEMBER",

@@ -79,13 +79,38 @@ fn frames_are_laid_out_with_header_addresses_and_tags() {
             inner: None,
             source: None,
             destination: None,
+            patch: None,
             header: VirtioNetHeader::default(),
         },
-        TxFrame { bytes: &bytes[..13], tag: None, inner: None, source: None, destination: None, header },
-        TxFrame { bytes: &bytes, tag, inner: None, source: None, destination: None, header },
-        TxFrame { bytes: &bytes, tag, inner, source: None, destination: None, header },
-        TxFrame { bytes: &bytes, tag, inner: None, source: Some(OTHER), destination: None, header },
-        TxFrame { bytes: &bytes, tag: None, inner: None, source: None, destination: Some(OTHER), header },
+        TxFrame {
+            bytes: &bytes[..13],
+            tag: None,
+            inner: None,
+            source: None,
+            destination: None,
+            patch: None,
+            header,
+        },
+        TxFrame { bytes: &bytes, tag, inner: None, source: None, destination: None, patch: None, header },
+        TxFrame { bytes: &bytes, tag, inner, source: None, destination: None, patch: None, header },
+        TxFrame {
+            bytes: &bytes,
+            tag,
+            inner: None,
+            source: Some(OTHER),
+            destination: None,
+            patch: None,
+            header,
+        },
+        TxFrame {
+            bytes: &bytes,
+            tag: None,
+            inner: None,
+            source: None,
+            destination: Some(OTHER),
+            patch: None,
+            header,
+        },
     ];
     let (mut scratch, mut report) = (TxBurst::new(), SendReport::default());
     assert_eq!(scratch.load(frames.iter(), 1, &mut report), 5);
@@ -115,6 +140,7 @@ fn no_more_than_a_burst_is_taken() {
         inner: None,
         source: None,
         destination: None,
+        patch: None,
         header: VirtioNetHeader::default(),
     };
     let (mut scratch, mut report) = (TxBurst::new(), SendReport::default());
@@ -122,4 +148,48 @@ fn no_more_than_a_burst_is_taken() {
     assert_eq!(scratch.load(&mut frames, 1, &mut report), BURST);
     assert_eq!(scratch.load(&mut frames, 1, &mut report), 3);
     assert_eq!(scratch.messages(0).len(), 3);
+}
+
+/// The change is where it would be without tags, and nowhere else; the next frame has none.
+#[test]
+fn a_changed_head_is_sent_in_the_place_of_the_received_one() {
+    let bytes: Vec<u8> = [&ADDRESSES[..], &[0x86, 0xdd]].concat().into_iter().chain(0..186).collect();
+    let patch = Patch { offset: 80, mac: OTHER, checksum: Some((56, 0xabcd)) };
+    let mut expected = bytes.clone();
+    patch.apply(&mut expected);
+    assert_ne!(expected, bytes);
+    let tag = Some(VlanTag { tpid: 0x88a8, tci: 0x6064 });
+    let inner = Some(VlanTag { tpid: TPID_8021Q, tci: 0xa007 });
+    let header = VirtioNetHeader::default();
+    let plain = TxFrame {
+        bytes: &bytes,
+        tag: None,
+        inner: None,
+        source: None,
+        destination: None,
+        patch: None,
+        header,
+    };
+    let frames = [
+        TxFrame { patch: Some(patch), ..plain },
+        TxFrame { tag, inner, patch: Some(patch), ..plain },
+        plain,
+        TxFrame { bytes: &bytes[..86], source: Some(OTHER), patch: Some(patch), ..plain },
+        TxFrame { bytes: &bytes[..85], patch: Some(patch), ..plain },
+    ];
+    let (mut scratch, mut report) = (TxBurst::new(), SendReport::default());
+    assert_eq!(scratch.load(frames.iter(), 1, &mut report), 5);
+    let two_tags = [0x88, 0xa8, 0x60, 0x64, 0x81, 0x00, 0xa0, 0x07];
+    let mut cut = bytes[..85].to_vec();
+    patch.apply(&mut cut);
+    let sent = [
+        expected.clone(),
+        [&ADDRESSES[..], &two_tags, &expected[12..]].concat(),
+        bytes.clone(),
+        [&ADDRESSES[..6], &OTHER.0, &expected[12..86]].concat(),
+        cut,
+    ];
+    assert_eq!(gathered(&mut scratch), sent.map(|frame| [&[0; 10], &frame[..]].concat()));
+    scratch.count_sent(0, 5, &mut report);
+    assert_eq!((report.sent, report.bytes), (5, 200 + 208 + 200 + 86 + 85));
 }

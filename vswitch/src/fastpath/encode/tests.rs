@@ -4,6 +4,7 @@ use forwarding::drop_reason::DropReason;
 use forwarding::fdb::{Fdb, FdbConfig};
 use forwarding::flow_hash::HashPolicy;
 use forwarding::ids::{BridgeId, PortId};
+use forwarding::receive::Guests;
 use forwarding::tables::{Admission, BridgeEntry, DeviceEntry, Learning};
 use proptest::collection::vec;
 use proptest::option;
@@ -13,7 +14,7 @@ use super::*;
 
 fn port(vlan: VlanPolicy, transmit: TransmitPlan) -> PortEntry {
     let (bridge, learning) = (BridgeId(0), Learning::default());
-    PortEntry { bridge, vlan, transmit, snoop: false, learning, storm: None }
+    PortEntry { bridge, vlan, transmit, snoop: false, learning, storm: None, receive: None }
 }
 
 /// Ports of a bridge, without devices.
@@ -158,7 +159,7 @@ fn ports_that_count_by_bucket_have_their_counters() {
         table: devices([1, 2]),
         loads: counts.then(Arc::default),
     };
-    let facts = |loads| Some(PortFacts { name: "p".to_owned(), is_bond: true, loads });
+    let facts = |loads| Some(PortFacts { name: "p".to_owned(), is_bond: true, loads, receive_loads: None });
     let plans =
         [(counts(true), Some(0)), (counts(true), None), (counts(false), Some(7)), (counts(true), Some(63))];
     let entries = plans.iter().map(|(plan, _)| Some(port(VlanPolicy::Access(0), plan.clone())));
@@ -166,6 +167,62 @@ fn ports_that_count_by_bucket_have_their_counters() {
     let facts = plans.iter().map(|(_, loads)| facts(*loads)).collect();
     let image = encode(&tables, &Facts { ports: facts, ..Facts::default() });
     assert_eq!(image.ports.iter().map(|port| port.loads).collect::<Vec<_>>(), [1, 0, 0, 64]);
+}
+
+fn receive(own: u8, guests: u32) -> Arc<Receive> {
+    let mac = |n: u8| MacAddr([6, 0, 0, 0, 0, n]);
+    let mut table = [None; MAX_BUCKETS];
+    table[3] = Some(mac(1));
+    Arc::new(Receive {
+        own: (0..own).map(|n| (mac(n), DeviceId(u16::from(n) + 0x100))).collect(),
+        table: Arc::new(table),
+        guests: Arc::new(Guests::new((0..guests).map(|n| ((n as u16 & 1, n.to_be_bytes().into()), mac(9))))),
+        loads: Arc::default(),
+    })
+}
+
+fn balanced(receive: Arc<Receive>) -> PortEntry {
+    PortEntry { receive: Some(receive), ..port(VlanPolicy::Access(0), by(0)) }
+}
+
+#[test]
+fn receive_balancing_of_a_bond() {
+    let image =
+        image_of(vec![port(VlanPolicy::Access(0), by(1)), balanced(receive(2, 3)), balanced(receive(0, 0))]);
+    assert!(image.left_out.is_empty());
+    let flags = |n: usize| image.ports[n].flags & (port_flags::TRANSLATE | port_flags::SNOOP);
+    assert_eq!([flags(0), flags(1), flags(2)], [0, 10, 10]);
+    assert_eq!((image.ports[1].receive, image.ports[2].receive, image.receives.len()), (0, 1, 2));
+    let encoded = &image.receives[0];
+    assert_eq!(encoded.own[..3], [0x0600_0000_0000_0100, 0x0600_0000_0001_0101, 0]);
+    assert_eq!(encoded.told[2..5], [0, 0x0600_0000_0001_0000, 0]);
+    let key = |vlan, last| {
+        let mut ip = [0; 16];
+        (ip[10], ip[11], ip[15]) = (0xff, 0xff, last);
+        GuestKey { port: 1, vlan, ip }
+    };
+    let expected = [key(0, 0), key(0, 2), key(1, 1)];
+    assert!(
+        image.guests.keys().eq(&expected) && image.guests.values().all(|mac| *mac == 0x0600_0000_0009_0000)
+    );
+}
+
+#[test]
+fn receive_balancing_that_does_not_fit_is_left_to_workers() {
+    let rooms = |ports: Vec<PortEntry>| {
+        let image = image_of(ports);
+        (image.ports.iter().map(|port| !has_no_room(port)).collect::<Vec<_>>(), image.guests.len())
+    };
+    let most = MAX_OWN as u8;
+    assert_eq!(
+        rooms(vec![balanced(receive(most, 1)), balanced(receive(most + 1, 1))]),
+        (vec![true, false], 1)
+    );
+    let many = vec![balanced(receive(1, 0)); MAX_RECEIVES + 1];
+    assert_eq!(rooms(many).0.iter().filter(|fits| **fits).count(), MAX_RECEIVES);
+    // Four bonds with as many guests as there may be of each fill the map.
+    let full = vec![balanced(receive(1, 4096)); 5];
+    assert_eq!(rooms(full), (vec![true, true, true, true, false], MAX_GUESTS));
 }
 
 #[test]
@@ -315,7 +372,7 @@ proptest! {
     #[test]
     fn the_program_reads_what_was_meant(ports in vec(option::of((some_policy(), some_plan(), any::<bool>())), 0..12)) {
         let entries = ports.iter().map(|p| p.as_ref().map(|(vlan, transmit, _)| port(vlan.clone(), transmit.clone())));
-        let facts_of = |is_bond: bool| PortFacts { name: "p".to_owned(), is_bond, loads: None };
+        let facts_of = |is_bond: bool| PortFacts { name: "p".to_owned(), is_bond, loads: None, receive_loads: None };
         let facts = ports.iter().map(|p| p.as_ref().map(|(.., is_bond)| facts_of(*is_bond)));
         let tables = Tables { ports: entries.collect(), ..Tables::default() };
         let image = encode(&tables, &Facts { ports: facts.collect(), ..Facts::default() });

@@ -125,7 +125,7 @@ fn requests_are_described() {
         -- --may-exist add-port a b tag=1 -- --if-exists del-port a b -- list-ports a \
         -- --may-exist add-bond a b c tag=1 -- --may-exist add-bond-iface a b -- --if-exists del-bond-iface a b \
         -- list-ifaces a -- port-to-br a -- iface-to-br a -- show -- --if-exists set a b c:d=e -- fdb/show a \
-        -- fdb/flush a -- bond/show a -- bond/list -- bond/set-active-member a b -- bond/migrate a 1 b -- counters/show a -- version \
+        -- fdb/flush a -- bond/show a -- bond/list -- bond/set-active-member a b -- bond/rebalance a -- bond/migrate a 1 b -- counters/show a -- version \
         -- --proc bond/show -- trace a b ff -- fdb/add a b 1 c -- bond/explain a -- bond/hash a ff \
         -- --columns=x list a b -- find a b=c -- remove a b c d -- br-set-external-id a b c -- set-fail-mode a b \
         -- fastpath/show a -- lacp/show a -- lacp/show-stats a -- --with-iface del-port a -- --fake-iface add-bond a b";

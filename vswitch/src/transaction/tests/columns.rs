@@ -30,7 +30,7 @@ fn get() {
         ("get bridge br0 mac-aging-time mcast_snooping_enable fail_mode", "300\nfalse\n[]\n"),
         (
             "get Interface e1 link_state admin_state mtu ifindex mac_in_use",
-            "down\nup\n1500\n7\n\"02:00:00:00:05:07\"\n",
+            "down\nup\n1500\n7\n\"02:00:00:00:05:01\"\n",
         ),
         ("get interface e1 link_speed duplex prio error", "10000000000\nfull\n0\n[]\n"),
         ("get interface br0 type", "internal\n"),

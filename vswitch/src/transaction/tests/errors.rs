@@ -113,6 +113,15 @@ fn golden() {
             "add-bond br0 bond1 e3 eth9",
             "no network device named eth9; create it or check the spelling (ip link)",
         ),
+        (
+            "set interface e1 queue_id=1",
+            "member option \"queue_id\" exists in Linux but is not supported by this version: the switch has no transmit \
+             queues that a member could be chosen by; leave it out",
+        ),
+        (
+            "set interface e1 miimon=100",
+            "\"miimon\" is an option of the bond, not of a member; set it on the bond",
+        ),
         ("add-port br0 lo", "lo is the loopback device, which can't be a port; use a veth pair"),
         ("add-port br0 wg0", "wg0 (kind wireguard) carries no Ethernet frames and can't be a port"),
         (
@@ -122,6 +131,15 @@ fn golden() {
         (
             "add-bond-iface bond0 vnet0",
             "vnet0 belongs to the kernel's bridge virbr0; take it out first (ip link set vnet0 nomaster)",
+        ),
+        (
+            "add-bond br0 bond1 e3 eth7",
+            "eth7 belongs to the kernel's openvswitch ovs-system; take it out first (ovs-vsctl del-port eth7)",
+        ),
+        (
+            "add-port br0 virbr0",
+            "virbr0 is itself a switch (kind bridge), and only its host's frames can be had from it; add its ports here in \
+             its place, or join the two by a veth pair",
         ),
         (
             "add-br virbr0",

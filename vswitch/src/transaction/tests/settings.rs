@@ -234,3 +234,21 @@ fn golden_errors() {
         assert_eq!(switch.error(line), expected, "{line}");
     }
 }
+
+#[test]
+fn unusual_members_are_warned_of_once() {
+    let mut switch = switch();
+    let warnings = switch.call("add-bond-iface bond0 wlan0").unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("wlan0 is wireless"), "{warnings:?}");
+    let warnings = switch.call("add-bond-iface bond0 kbond").unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("kbond is a bond of the kernel's"), "{warnings:?}");
+    let same = switch.runtime.devices["e3"].mac;
+    switch.runtime.devices.get_mut("e4").unwrap().mac = same;
+    let warnings = switch.call("add-bond br0 bond1 e3 e4").unwrap().warnings;
+    let expected = format!("bond bond1: e4 has the same address as e3, {same}, so that");
+    assert!(warnings.len() == 1 && warnings[0].starts_with(&expected), "{warnings:?}");
+    assert_eq!(switch.call("set bond bond1 miimon=100").unwrap().warnings, [""; 0]);
+    switch.runtime.devices.get_mut("e5").unwrap().mac = same;
+    let warnings = switch.call("add-bond-iface bond1 e5").unwrap().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("e5 has the same address as e3"), "{warnings:?}");
+}
