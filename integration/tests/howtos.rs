@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use bond_port::BondOptions;
 use integration::capture::Capture;
-use integration::modes::{self, FarEnd, Lab};
+use integration::modes::{FarEnd, Lab};
 use integration::netns::{Namespace, format_mac};
 use integration::numbered;
 use integration::probe::Probe;
@@ -371,8 +372,9 @@ fn adaptive_load_balancing_with_arp_probes() -> Result<()> {
 }
 
 fn alb_turn() -> Result<Option<Turn>> {
-    if !modes::known("balance-alb") {
-        skip("this version has no balance-alb");
+    let mut options = BondOptions::default();
+    if options.set("mode", "6").and_then(|_| options.set("arp_interval", "100")).is_err() {
+        skip("this version has no ARP probes in mode 6");
         return Ok(None);
     }
     switch_turn(&[])
