@@ -5,6 +5,7 @@ mod admin;
 mod error;
 mod loads;
 mod restart;
+mod watch;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -23,6 +24,7 @@ use crate::memberships::Memberships;
 use crate::mode::Mode;
 use crate::monitor::{Delays, LinkState};
 use crate::options::{BondOptions, FailOverMac};
+use crate::probe::{Host, Prober};
 use crate::receive::ReceivePlan;
 
 pub use self::ad::Transmit;
@@ -82,6 +84,9 @@ pub struct Bond {
     events: VecDeque<BondEvent>,
     /// Frames to be sent before what the mode has to say now.
     outbox: VecDeque<Transmit>,
+    /// Link probes, if they are on.
+    prober: Option<Prober>,
+    probe_host: Host,
 }
 
 impl Bond {
@@ -107,6 +112,8 @@ impl Bond {
             revision: 0,
             events: VecDeque::new(),
             outbox: VecDeque::new(),
+            prober: None,
+            probe_host: Host::default(),
         }
     }
 
@@ -122,6 +129,7 @@ impl Bond {
         let id = MemberId(self.next_id);
         self.next_id += 1;
         self.members.push(Member::new(id, member, now));
+        self.set_up_prober(now);
         self.revision += 1;
         self.update(now, vec![Change::Joined(id)]);
         Ok(())
@@ -140,7 +148,8 @@ impl Bond {
             self.mac_from = None;
             self.active_mac = None;
         }
-        self.update(now, Vec::new());
+        let changes = self.watch(now);
+        self.update(now, changes);
         Ok(())
     }
 
@@ -155,7 +164,6 @@ impl Bond {
             self.handle_link(now, member, None);
         }
         self.adopt_mac(index, report.as_ref());
-        let delays = self.delays();
         let member = &mut self.members[index];
         let (id, before) = (member.id, member.link());
         let again = core::mem::replace(&mut member.reported, true);
@@ -164,13 +172,16 @@ impl Bond {
         }
         member.device = device;
         let up = report.as_ref().is_some_and(|report| report.up);
-        member.monitor.report(now, up, delays);
+        member.carrier = up;
         if let Some(report) = report {
             member.speed_mbps = report.speed_mbps;
             member.full_duplex = report.full_duplex;
             member.receive_hash = report.receive_hash;
             member.mac = Some(report.mac);
         }
+        self.sync_prober(now);
+        let mut changes = self.watch(now);
+        let member = &mut self.members[index];
         // After a restart a link that is up has been so all along.
         if (self.restore.is_some() || self.links_resume) && up && !again {
             member.monitor.skip_updelay(now);
@@ -178,8 +189,11 @@ impl Bond {
         if again && member.link() != before {
             self.restore = None;
         }
-        let came_up = self.members[index].is_up() && before != LinkState::Up;
-        self.update(now, if came_up { vec![Change::Up(id)] } else { Vec::new() });
+        let came_up = Change::Up(id);
+        if member.is_up() && before != LinkState::Up && !changes.contains(&came_up) {
+            changes.push(came_up);
+        }
+        self.update(now, changes);
         if self.members.iter().all(|member| member.reported) {
             self.restore = None;
             self.links_resume = false;
@@ -188,21 +202,14 @@ impl Bond {
 
     /// Ends the delays whose time has come.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let delays = self.delays();
-        let mut due = self.balancer_deadline.is_some_and(|deadline| deadline <= now);
-        let mut changes = Vec::new();
-        for member in &mut self.members {
-            let before = member.link();
-            member.monitor.handle_timeout(now, delays);
-            if member.link() != before {
-                due = true;
-                if member.is_up() {
-                    changes.push(Change::Up(member.id));
-                }
-            }
-        }
-        if due {
+        let due = self.balancer_deadline.is_some_and(|deadline| deadline <= now);
+        let asks = self.judge(now);
+        let changes = self.watch(now);
+        if due || self.members.iter().any(|member| member.link() != member.told) {
             self.update(now, changes);
+        }
+        if asks {
+            self.ask(now);
         }
         self.announce(now);
         self.memberships.handle_timeout(now, self.options.resend_igmp);
@@ -212,8 +219,11 @@ impl Bond {
     pub fn next_deadline(&self) -> Option<Duration> {
         let delays = self.delays();
         let links = self.members.iter().filter_map(|member| member.monitor.deadline(delays));
-        let told = [self.balancer_deadline, self.announcements.deadline(), self.memberships.deadline()];
-        links.chain(told.into_iter().flatten()).min()
+        let held = self.members.iter().filter_map(|member| member.flaps.until());
+        let probes = self.prober.as_ref().map(Prober::next_deadline);
+        let told =
+            [self.balancer_deadline, self.announcements.deadline(), self.memberships.deadline(), probes];
+        links.chain(held).chain(told.into_iter().flatten()).min()
     }
 
     /// Other options, and another balancer if the mode is another. Members, link states and delays that are running
@@ -226,15 +236,9 @@ impl Bond {
             self.announcements = Announcements::default();
             self.events.retain(|event| !matches!(event, BondEvent::Announce { .. }));
         }
-        let delays = self.delays();
+        self.set_up_prober(now);
         let mut changes = vec![Change::Options(Box::new(before))];
-        for member in &mut self.members {
-            let link = member.link();
-            member.monitor.handle_timeout(now, delays);
-            if member.is_up() && link != LinkState::Up {
-                changes.push(Change::Up(member.id));
-            }
-        }
+        changes.extend(self.watch(now));
         self.update(now, changes);
     }
 
@@ -446,6 +450,7 @@ impl Bond {
         if self.carrier() != carrier {
             self.events.push_back(BondEvent::CarrierChanged(!carrier));
         }
+        self.sync_prober(now);
     }
 
     fn change_active(&mut self, now: Duration, id: Option<MemberId>, cause: ActiveCause) {

@@ -1,6 +1,7 @@
 //! What happened to a bond, for logs, `monitor`, and those who must act on it.
 
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 
 use forwarding::bucket_set::BucketSet;
@@ -97,6 +98,31 @@ pub enum BondEvent {
         /// Now.
         disabled: bool,
     },
+    /// Link probes have another verdict on a member.
+    Probed {
+        /// The member's name.
+        member: String,
+        /// It is up.
+        alive: bool,
+        /// How long ago it last showed a sign of life, if it ever did.
+        silent: Option<Duration>,
+    },
+    /// A target of link probes answers by no member any more, or answers again.
+    Target {
+        /// The target.
+        target: IpAddr,
+        /// It answers.
+        answers: bool,
+    },
+    /// A member is held out because its link keeps going down, or is no longer.
+    Damped {
+        /// The member's name.
+        member: String,
+        /// For how long at least; `None`: not any more.
+        held: Option<Duration>,
+        /// Not any more because there is no other.
+        needed: bool,
+    },
     /// Another member is active, or none.
     ActiveChanged {
         /// Before.
@@ -153,7 +179,13 @@ impl BondEvent {
     /// How much an operator wants to know of it. Of what LACP's machines do: which members carry frames, who the partner
     /// is, which aggregator is in use, and why there is no carrier.
     pub fn weight(&self) -> Weight {
-        let Self::Lacp { event, .. } = self else { return Weight::Change };
+        let event = match self {
+            Self::Lacp { event, .. } => event,
+            Self::Target { answers: false, .. } | Self::Damped { held: Some(_), .. } => {
+                return Weight::Unusual;
+            }
+            _ => return Weight::Change,
+        };
         match event {
             lacp::Event::Partner { .. } | lacp::Event::Active { .. } | lacp::Event::Carrier { .. } => {
                 Weight::Change
@@ -212,6 +244,28 @@ impl fmt::Display for BondEvent {
             }
             Self::MemberDisabled { member, disabled } => {
                 write!(f, "{member}: {} by hand", if *disabled { "disabled" } else { "enabled" })
+            }
+            Self::Probed { member, alive: true, .. } => write!(f, "{member}: link probes get through"),
+            Self::Probed { member, alive: false, silent: Some(silent) } => {
+                write!(f, "{member}: link probes have heard nothing for {} ms", silent.as_millis())
+            }
+            Self::Probed { member, alive: false, silent: None } => {
+                write!(f, "{member}: link probes have heard nothing so far")
+            }
+            Self::Target { target, answers: false } => {
+                write!(f, "target {target} does not answer by any member")
+            }
+            Self::Target { target, answers: true } => write!(f, "target {target} answers"),
+            Self::Damped { member, held: Some(held), .. } => write!(
+                f,
+                "{member}: its link keeps going down (flap_limit); held out until it has been quiet for {} s",
+                held.as_secs()
+            ),
+            Self::Damped { member, held: None, needed: false } => {
+                write!(f, "{member}: not held out any more, its link has been quiet")
+            }
+            Self::Damped { member, held: None, needed: true } => {
+                write!(f, "{member}: not held out any more, there is no other member")
             }
             Self::ActiveChanged { old, new: Some(new), cause } => {
                 let old = old.as_deref().unwrap_or("none");

@@ -1,6 +1,7 @@
 //! Why each member does or does not carry traffic, in plain words.
 
 mod ad;
+mod probes;
 
 use core::time::Duration;
 
@@ -34,7 +35,7 @@ impl Bond {
         let members = status.members.iter();
         let members =
             members.map(|member| (member.name.clone(), self.explain_member(&status, member))).collect();
-        Explanation { summary: self.summary(&status), members }
+        Explanation { summary: self.summary(&status) + &probes::targets(&status), members }
     }
 
     /// Two members with one address, if this one is among them: the network can't tell their links apart. For the log, and
@@ -117,6 +118,7 @@ impl Bond {
     fn explain_member(&self, status: &BondStatus, member: &MemberStatus) -> Vec<String> {
         let mut lines = vec![self.sending(status, member)];
         lines.extend(link(status, member));
+        lines.extend(self.probing(status, member));
         lines.push(receiving(member));
         lines.extend(self.primary(status, member));
         lines.extend(prio(status, member));
@@ -256,7 +258,9 @@ fn unusable(member: &MemberStatus) -> String {
     match (member.device, member.link) {
         (None, _) => format!("there is no such device (for {age}); it is taken in when it appears"),
         _ if member.disabled => "it is disabled by hand".to_owned(),
-        (Some(_), LinkState::Down) => format!("its link is down for {age}"),
+        (Some(_), LinkState::Down) => {
+            probes::out_of_use(member).unwrap_or_else(|| format!("its link is down for {age}"))
+        }
         (Some(_), LinkState::GoingBack) => {
             format!("its link is up for {age}, updelay runs, {} left", left(member))
         }

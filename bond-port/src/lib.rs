@@ -19,6 +19,8 @@
 //! - [`buckets`]: a transmit table in which as little as possible moves
 //! - [`rebalance`]: moving buckets by load
 //! - [`receive`]: what a mode makes that balances received frames too
+//! - [`probe`]: link probes, the ARP monitor
+//! - [`flap`]: a link that keeps going down is held out
 //! - [`event`]: what happened, for logs and `monitor`
 //! - [`status`]: what `bond/show` prints
 //! - [`explain`]: why each member does or does not carry traffic, in plain words
@@ -31,12 +33,14 @@ pub mod bond;
 pub mod buckets;
 pub mod event;
 pub mod explain;
+pub mod flap;
 pub mod member;
 pub mod member_options;
 mod memberships;
 pub mod mode;
 pub mod monitor;
 pub mod options;
+pub mod probe;
 pub mod proc;
 pub mod rebalance;
 pub mod receive;
@@ -51,5 +55,6 @@ pub use member_options::{MemberOptionError, MemberOptions};
 pub use mode::Mode;
 pub use monitor::LinkState;
 pub use options::{BondOptions, OptionError};
+pub use probe::ProbeOptions;
 pub use receive::ReceivePlan;
 pub use status::{BondStatus, LacpStatus, MemberStatus};

@@ -6,6 +6,7 @@ use forwarding::ids::DeviceId;
 use forwarding::mac::MacAddr;
 use forwarding::tables::Admission;
 
+use crate::flap::Flaps;
 use crate::member_options::MemberOptions;
 use crate::monitor::{LinkState, Monitor};
 
@@ -31,6 +32,13 @@ pub struct Member {
     pub(crate) full_duplex: Option<bool>,
     pub(crate) receive_hash: Option<bool>,
     pub(crate) monitor: Monitor,
+    /// Up and carrier, as last reported.
+    pub(crate) carrier: bool,
+    /// The same, if link probes don't say that the link is down.
+    pub(crate) signal: bool,
+    pub(crate) flaps: Flaps,
+    /// The monitor's failures that `flaps` knows of.
+    pub(crate) failures_seen: u64,
     pub(crate) admission: Admission,
     /// Taken out of use by hand.
     pub(crate) disabled: bool,
@@ -57,6 +65,10 @@ impl Member {
             receive_hash: None,
             told: monitor.state(),
             monitor,
+            carrier: false,
+            signal: false,
+            flaps: Flaps::default(),
+            failures_seen: 0,
             admission: Admission::Nothing,
             disabled: false,
             options: MemberOptions::default(),

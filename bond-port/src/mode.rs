@@ -42,7 +42,6 @@ impl Mode {
             (Self::BalanceAlb, 6, "balance-alb"),
             (Self::BalanceSlb, NAME_ONLY, "balance-slb"),
         ],
-        later: &[],
     };
 
     /// Linux's name, or Open vSwitch's.

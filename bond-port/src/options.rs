@@ -25,7 +25,9 @@ pub use self::error::OptionError;
 use self::choice::Refusal;
 use self::elsewhere::{ALIASES, COMMANDS, ELSEWHERE, Elsewhere};
 use self::table::{Entry, OPTIONS, OVS_REBALANCE_INTERVAL, VIEWS};
+use crate::flap::FlapLimit;
 use crate::mode::Mode;
+use crate::probe::{ProbeOptions, Validate};
 use crate::rebalance::BUCKETS;
 
 /// When a primary that is up becomes the active member again (`primary_reselect`).
@@ -105,6 +107,10 @@ pub struct BondOptions {
     /// Frames that arrive on members which are up and inactive, or not in use by LACP, are let in, but for those of our
     /// own guests that the switch sends back. Default: off.
     pub all_slaves_active: bool,
+    /// Link probes: the ARP monitor. Default: off.
+    pub probe: ProbeOptions,
+    /// When a member whose link keeps going down is held out. Default: never. Not an option of Linux.
+    pub flap_limit: Option<FlapLimit>,
 }
 
 impl Default for BondOptions {
@@ -128,6 +134,8 @@ impl Default for BondOptions {
             num_grat_arp: 1,
             peer_notif_delay: 0,
             all_slaves_active: false,
+            probe: ProbeOptions::default(),
+            flap_limit: None,
         }
     }
 }
@@ -159,9 +167,6 @@ impl BondOptions {
                 allowed: (option.allowed)(),
                 suggestion: if option.name == "mode" { Mode::suggest(value) } else { None },
             },
-            Refusal::Later(value) => {
-                OptionError::ValueLater { option: option.name, value, allowed: (option.allowed)() }
-            }
             Refusal::Because(reason) => {
                 OptionError::Refused { option: option.name, value: value.to_owned(), reason }
             }
@@ -209,7 +214,8 @@ impl BondOptions {
     ///
     /// # Errors
     /// [`OptionError::NotInMode`]: `primary` is set in a mode without an active member, `packets_per_slave` in another
-    /// than balance-rr, `tlb_dynamic_lb` in another than balance-tlb, or an option of LACP in another than 802.3ad.
+    /// than balance-rr, `tlb_dynamic_lb` in another than balance-tlb and balance-alb, or an option of LACP in another than
+    /// 802.3ad. [`OptionError::NoProbes`]: link probes in 802.3ad.
     pub fn check(&self) -> Result<(), OptionError> {
         if self.primary.is_some() && !self.mode.has_active_member() {
             return Err(OptionError::NotInMode { option: "primary", neutral: "", mode: self.mode });
@@ -224,7 +230,15 @@ impl BondOptions {
                 mode: self.mode,
             });
         }
-        if self.mode != Mode::Ieee8023ad {
+        if self.mode == Mode::Ieee8023ad {
+            let defaults = ProbeOptions::default();
+            for option in NOT_8023AD {
+                let neutral = defaults.get(option);
+                if self.probe.get(option) != neutral {
+                    return Err(OptionError::NoProbes { option, neutral });
+                }
+            }
+        } else {
             let defaults = lacp::Options::default();
             for (option, neutral) in ONLY_8023AD {
                 if self.lacp.get(option) != defaults.get(option) {
@@ -267,6 +281,8 @@ impl BondOptions {
         let announces_nothing = matches!(mode, Mode::BalanceRr | Mode::BalanceXor | Mode::Broadcast);
         let announcements =
             format!("in mode {mode} no member takes over from another, so nothing is announced");
+        let probe = &self.probe;
+        let (on, validates) = (self.probes(), probe.validate != Validate::None);
         let ignored = |option| format!("mode {mode} ignores it; it belongs to {option}");
         [
             stored(
@@ -289,6 +305,21 @@ impl BondOptions {
                         "mode {mode} moves no buckets by load; balance-tlb, balance-slb, balance-xor and 802.3ad do"
                     ),
                 },
+            ),
+            stored(
+                "arp_interval",
+                probe.interval > 0 && !probe.is_on(),
+                "nothing is probed without a target (arp_ip_target or ns_ip6_target)",
+            ),
+            stored(
+                "arp_ip_target",
+                probe.interval == 0 && probe.targets().next().is_some(),
+                "nothing is probed without an interval (arp_interval)",
+            ),
+            stored(
+                "arp_all_targets",
+                on && probe.all_targets && !(validates && mode == Mode::ActiveBackup),
+                "as in Linux it has an effect in active-backup and together with arp_validate only",
             ),
             stored(
                 "resend_igmp",
@@ -342,6 +373,11 @@ impl BondOptions {
         ]
         .into_iter()
         .flatten()
+    }
+
+    /// Whether links are probed.
+    pub fn probes(&self) -> bool {
+        self.probe.is_on() && self.mode != Mode::Ieee8023ad
     }
 
     /// The `updelay` in force: what was asked for, rounded down to a multiple of `miimon` if that is not 0.
@@ -443,6 +479,9 @@ const ONLY_8023AD: [(&str, &str); 8] = [
     ("max_links", "0"),
     ("coupled_control", "on"),
 ];
+
+/// Options of link probes that Linux refuses in 802.3ad.
+const NOT_8023AD: [&str; 3] = ["arp_interval", "arp_validate", "arp_missed_max"];
 
 /// A key without OVS's and ifupdown's decorations.
 pub(crate) fn plain_key(key: &str) -> String {

@@ -59,6 +59,17 @@ impl Bond {
         writeln!(out, "Up Delay (ms): {}", options.updelay().as_millis())?;
         writeln!(out, "Down Delay (ms): {}", options.downdelay().as_millis())?;
         writeln!(out, "Peer Notification Delay (ms): {}", options.peer_notif_delay_set().as_millis())?;
+        if options.probes() {
+            let probe = &options.probe;
+            let list = |v6| {
+                let targets = probe.targets().filter(|target| target.is_ipv6() == v6);
+                targets.map(|target| format!(" {target}")).collect::<Vec<_>>().join(",")
+            };
+            writeln!(out, "ARP Polling Interval (ms): {}", probe.interval)?;
+            writeln!(out, "ARP Missed Max: {}", probe.missed_max)?;
+            writeln!(out, "ARP IP target/s (n.n.n.n form):{}", list(false))?;
+            writeln!(out, "NS IPv6 target/s (xx::xx form):{}", list(true))?;
+        }
         self.lacp().map_or(Ok(()), |lacp| ad::write_bond(out, self.name(), &options.lacp, lacp))
     }
 }

@@ -13,6 +13,7 @@ use crate::event::ActiveCause;
 use crate::member::Member;
 use crate::mode::Mode;
 use crate::monitor::LinkState;
+use crate::probe::{MemberProbe, TargetStatus};
 
 /// What LACP does in a bond, in Open vSwitch's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +67,8 @@ pub struct BondStatus {
     pub buckets: Option<usize>,
     /// What moves buckets by load, if anything does.
     pub rebalancing: Option<Rebalancing>,
+    /// The targets of link probes; empty without these.
+    pub targets: Vec<TargetStatus>,
     /// All options and their values.
     pub options: Vec<(&'static str, String)>,
     /// In the order in which they joined.
@@ -138,6 +141,12 @@ pub struct MemberStatus {
     pub buckets: Option<usize>,
     /// Which frames it may bring in.
     pub admission: Admission,
+    /// It has carrier, as last reported.
+    pub carrier: bool,
+    /// What link probes say, if they are on.
+    pub probe: Option<MemberProbe>,
+    /// How long it is held out at least because its link keeps going down (`flap_limit`), if it is.
+    pub held: Option<Duration>,
     /// The link state.
     pub link: LinkState,
     /// For how long the link has been in that state.
@@ -172,6 +181,9 @@ impl Bond {
             active: self.active.id == Some(member.id),
             buckets: self.buckets_of(member),
             admission: member.admission,
+            carrier: member.carrier,
+            probe: self.prober().and_then(|prober| prober.member(now, member.id)),
+            held: member.flaps.until().map(|until| until.saturating_sub(now)),
             link: member.link(),
             link_age: now.saturating_sub(member.link_since()),
             delay_left: member.monitor.deadline(delays).map(|deadline| deadline.saturating_sub(now)),
@@ -195,6 +207,7 @@ impl Bond {
             downdelay: delays.down,
             buckets: self.table().map(<[DeviceId]>::len),
             rebalancing: self.rebalancing(now),
+            targets: self.prober().map_or_else(Vec::new, |prober| prober.targets(now).collect()),
             options: self.options().entries(),
             members: self.members().iter().map(member).collect(),
         }

@@ -131,7 +131,7 @@ fn discovery(
 }
 
 /// An ARP request of a host for its own address.
-fn about(mac: MacAddr, ip: Ipv4Addr) -> ArpPacket {
+pub(crate) fn about(mac: MacAddr, ip: Ipv4Addr) -> ArpPacket {
     ArpPacket {
         hardware_type: arp::HARDWARE_ETHERNET.into(),
         protocol_type: ethernet::ETHERTYPE_IPV4.into(),
@@ -145,7 +145,7 @@ fn about(mac: MacAddr, ip: Ipv4Addr) -> ArpPacket {
     }
 }
 
-fn broadcast(src: MacAddr, ethertype: u16, packet: &ArpPacket) -> [u8; ethernet::MIN_FRAME] {
+pub(crate) fn broadcast(src: MacAddr, ethertype: u16, packet: &ArpPacket) -> [u8; ethernet::MIN_FRAME] {
     arp_frame(MacAddr::BROADCAST, src, ethertype, packet)
 }
 
@@ -159,7 +159,7 @@ fn arp_frame(dst: MacAddr, src: MacAddr, ethertype: u16, packet: &ArpPacket) -> 
 }
 
 /// The Internet checksum (RFC 1071) of parts of an even number of octets each.
-fn checksum<'a>(parts: impl Iterator<Item = &'a [u8]>) -> u16 {
+pub(crate) fn checksum<'a>(parts: impl Iterator<Item = &'a [u8]>) -> u16 {
     let words = parts.flat_map(|part| part.chunks_exact(2)).map(|w| u32::from(w[0]) << 8 | u32::from(w[1]));
     let sum: u32 = words.sum();
     let folded = (sum & 0xffff) + (sum >> 16);

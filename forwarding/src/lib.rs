@@ -22,6 +22,7 @@
 //! - [`drop_reason`]: every reason for which a frame is dropped
 //! - [`announce`]: frames that tell the network where a MAC is
 //! - [`membership`]: frames that ask hosts for their group memberships
+//! - [`solicit`]: frames that ask a host whether it is there
 #![forbid(unsafe_code)]
 
 pub mod announce;
@@ -37,6 +38,7 @@ pub mod parse;
 pub mod pipeline;
 pub mod receive;
 pub mod rewrite;
+pub mod solicit;
 pub mod storm;
 pub mod tables;
 pub mod turn;

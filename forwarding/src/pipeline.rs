@@ -60,6 +60,17 @@ pub struct Output {
     pub patch: Option<Patch>,
 }
 
+impl Output {
+    const NOWHERE: Self = Self {
+        device: DeviceId(u16::MAX),
+        tag: None,
+        inner: None,
+        source: None,
+        destination: None,
+        patch: None,
+    };
+}
+
 /// A frame that the control thread wants to see, besides what becomes of it here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Punt {
@@ -237,7 +248,7 @@ impl<'a, O: Observer> Frame<'a, O> {
 
     /// All the rest of the way.
     #[inline]
-    fn travel(mut self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
+    fn travel(&mut self, now: Tick, egress: &mut Egress) -> Result<(), DropReason> {
         egress.vlan = Some(self.placed.vlan);
         self.find_guest()?;
         match self.decide(now, egress)? {

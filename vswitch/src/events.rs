@@ -68,6 +68,37 @@ pub enum EventKind {
         /// Now.
         disabled: bool,
     },
+    /// Link probes have another verdict on a member.
+    Probe {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+        /// It is up as far as they can tell.
+        alive: bool,
+        /// Milliseconds since it last showed a sign of life, if it ever did.
+        silent_ms: Option<u64>,
+    },
+    /// A target of link probes answers by no member any more, or answers again.
+    Target {
+        /// The bond.
+        bond: String,
+        /// Its IP address.
+        target: String,
+        /// It answers.
+        answers: bool,
+    },
+    /// A member is held out because its link keeps going down, or is no longer.
+    Damped {
+        /// The bond.
+        bond: String,
+        /// The member.
+        member: String,
+        /// It is.
+        held: bool,
+        /// Milliseconds for which it is at least; 0 if it is not.
+        held_ms: u64,
+    },
     /// Another member is active, or none.
     Active {
         /// The bond.
@@ -206,6 +237,21 @@ impl EventKind {
             BondEvent::MemberDisabled { member, disabled } => {
                 Self::MemberDisabled { bond, member: member.clone(), disabled: *disabled }
             }
+            BondEvent::Probed { member, alive, silent } => Self::Probe {
+                bond,
+                member: member.clone(),
+                alive: *alive,
+                silent_ms: silent.map(milliseconds),
+            },
+            BondEvent::Target { target, answers } => {
+                Self::Target { bond, target: target.to_string(), answers: *answers }
+            }
+            BondEvent::Damped { member, held, needed: _ } => Self::Damped {
+                bond,
+                member: member.clone(),
+                held: held.is_some(),
+                held_ms: held.map_or(0, milliseconds),
+            },
             BondEvent::BucketMoved { bucket, from, to, load, by_hand } => Self::BucketMoved {
                 bond,
                 bucket: *bucket as u32,
@@ -222,6 +268,10 @@ impl EventKind {
             BondEvent::Announce { .. } => return None,
         })
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What changed, and the old and new values.

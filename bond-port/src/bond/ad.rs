@@ -11,12 +11,12 @@ use crate::event::BondEvent;
 use crate::member::{Member, MemberId};
 
 /// A frame to be sent, past the forwarding tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transmit {
     /// By this device.
     pub device: DeviceId,
-    /// From the destination address on, without a tag and without FCS.
-    pub frame: [u8; slow::FRAME_LEN],
+    /// From the destination address on, with its tag if it has one, without FCS.
+    pub frame: Vec<u8>,
 }
 
 impl Bond {
@@ -25,8 +25,9 @@ impl Bond {
         self.balancer.lacp()
     }
 
-    /// A frame of a slow protocol has arrived at a member: from the destination address on, untagged. `Ok(None)`: it is
-    /// for nobody here: not to the Slow Protocols' address, or the mode speaks no LACP.
+    /// A frame of a protocol that the bond speaks has arrived at a member: from the destination address on, without its
+    /// tag. `Ok(None)`: it was for the link probes, or is for nobody here: not to the Slow Protocols' address, or the mode
+    /// speaks no LACP.
     ///
     /// # Errors
     /// LACP does not take it; it is counted.
@@ -37,6 +38,7 @@ impl Bond {
         frame: &[u8],
     ) -> Result<Option<Handled>, FrameError> {
         let Some(id) = self.member(member).map(Member::id) else { return Ok(None) };
+        self.probe_frame(now, id, frame);
         let (Some(lacp), Some(pdu)) = (self.balancer.lacp_mut(), slow::payload(frame)) else {
             return Ok(None);
         };
@@ -61,10 +63,14 @@ impl Bond {
         self.update(now, Vec::new());
     }
 
-    /// The next frame that the mode wants to send. To be called until there is none after everything else.
+    /// The next frame that the mode or the link probes want to send. To be called until there is none after everything
+    /// else.
     pub fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
         if let Some(transmit) = self.outbox.pop_front() {
             return Some(transmit);
+        }
+        if let Some(probe) = self.poll_probe() {
+            return Some(probe);
         }
         loop {
             let lacp = self.balancer.lacp_mut()?;
@@ -113,5 +119,5 @@ impl Bond {
 
 fn transmit(member: &Member, pdu: &[u8; slow::PDU_LEN]) -> Option<Transmit> {
     let source = member.mac.unwrap_or(MacAddr::ZERO);
-    Some(Transmit { device: member.device?, frame: slow::frame(source.0, pdu) })
+    Some(Transmit { device: member.device?, frame: slow::frame(source.0, pdu).to_vec() })
 }

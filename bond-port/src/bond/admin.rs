@@ -83,7 +83,8 @@ impl Bond {
         let member = &mut self.members[index];
         member.disabled = disabled;
         self.events.push_back(BondEvent::MemberDisabled { member: member.name.clone(), disabled });
-        let changes = if member.is_up() { vec![Change::Up(id)] } else { Vec::new() };
+        let mut changes = if member.is_up() { vec![Change::Up(id)] } else { Vec::new() };
+        changes.extend(self.watch(now));
         self.update(now, changes);
         Ok(true)
     }

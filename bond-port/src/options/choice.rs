@@ -5,10 +5,8 @@ pub(crate) const NAME_ONLY: u8 = u8::MAX;
 
 /// The values of an option. A value is written by its name or its number.
 pub(crate) struct Choice<T: 'static> {
-    /// What this version has.
+    /// Value, number and name of each.
     pub(crate) known: &'static [(T, u8, &'static str)],
-    /// What Linux has and this version has not.
-    pub(crate) later: &'static [(u8, &'static str)],
 }
 
 /// Why a value is not taken.
@@ -16,8 +14,6 @@ pub(crate) struct Choice<T: 'static> {
 pub(crate) enum Refusal {
     /// No such value.
     Invalid,
-    /// Linux has this value (its name), this version has not.
-    Later(&'static str),
     /// It is understood but not taken, for this reason.
     Because(&'static str),
 }
@@ -27,13 +23,8 @@ impl<T: Copy + PartialEq> Choice<T> {
     pub(crate) fn parse(&self, text: &str) -> Result<T, Refusal> {
         let written =
             |number: u8, name: &str| name == text || number != NAME_ONLY && number.to_string() == text;
-        if let Some((value, ..)) = self.known.iter().find(|(_, number, name)| written(*number, name)) {
-            return Ok(*value);
-        }
-        match self.later.iter().find(|(number, name)| written(*number, name)) {
-            Some((_, name)) => Err(Refusal::Later(name)),
-            None => Err(Refusal::Invalid),
-        }
+        let found = self.known.iter().find(|(_, number, name)| written(*number, name));
+        found.map(|(value, ..)| *value).ok_or(Refusal::Invalid)
     }
 
     fn entry(&self, value: T) -> &(T, u8, &'static str) {
@@ -50,7 +41,7 @@ impl<T: Copy + PartialEq> Choice<T> {
         self.entry(value).1
     }
 
-    /// All values of this version, for an error message.
+    /// All values, for an error message.
     pub(crate) fn allowed(&self) -> String {
         let written = |(_, number, name): &(T, u8, &str)| match *number {
             NAME_ONLY => (*name).to_owned(),

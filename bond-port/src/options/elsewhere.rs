@@ -23,16 +23,10 @@ const fn of(name: &'static str, neutral: &'static [&'static str], reason: &'stat
     Elsewhere { name, neutral, reason }
 }
 
-const ARP: &str = "it belongs to the ARP monitor, which comes later; links are watched by kernel events";
 const POLLED: &str = "links are watched by kernel events, there is nothing to be polled";
-const BALANCED: &str = "it belongs to modes that are balanced by load, which come later";
+const BUCKETS: &str = "a table of buckets is always used by the fast path";
 
 pub(super) const ELSEWHERE: &[Elsewhere] = &[
-    of("arp_all_targets", &["any", "0"], ARP),
-    of("arp_interval", &["0"], ARP),
-    of("arp_ip_target", &[""], ARP),
-    of("arp_missed_max", &["2"], ARP),
-    of("arp_validate", &["none", "0"], ARP),
     of(
         "broadcast_neighbor",
         &["off", "0"],
@@ -41,9 +35,8 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     of("detect_mode", &["carrier"], POLLED),
     of("fake_iface", &["false"], "no device stands for the bond; \"vsctl bond/show\" tells its state"),
     of("hash_basis", &["0"], "the transmit hash is Linux's, which has no basis"),
-    of("lb_output_action", &["false"], BALANCED),
+    of("lb_output_action", &["false"], BUCKETS),
     of("miimon_interval", &["200"], POLLED),
-    of("ns_ip6_target", &[""], ARP),
     of("tx_queues", &["16"], "the bond is not a network device and has no transmit queues"),
 ];
 

@@ -46,18 +46,6 @@ pub enum OptionError {
         /// A value that is spelt much like it.
         suggestion: Option<&'static str>,
     },
-    /// A value that Linux has and this version has not.
-    #[error(
-        "bond option {option}: {value} exists in Linux but is not supported by this version; allowed: {allowed}"
-    )]
-    ValueLater {
-        /// The option.
-        option: &'static str,
-        /// The value's name.
-        value: &'static str,
-        /// Names or range.
-        allowed: String,
-    },
     /// A value that is understood and refused.
     #[error("bond option {option}: \"{value}\" is refused: {reason}")]
     Refused {
@@ -67,6 +55,18 @@ pub enum OptionError {
         value: String,
         /// Why, and what to do.
         reason: &'static str,
+    },
+    /// An option of link probes in 802.3ad.
+    #[error(
+        "bond option {option} is not supported in mode 802.3ad; clear it ({option}={neutral}) or choose another mode: \
+         LACP itself watches every link (lacp_rate=fast notices a silent partner within 3 s), and by which member a \
+         target's answer comes back is the partner's choice"
+    )]
+    NoProbes {
+        /// The option.
+        option: &'static str,
+        /// The value that means nothing and is therefore allowed.
+        neutral: String,
     },
     /// An option that has no meaning in the mode (Linux: `EACCES`).
     #[error(

@@ -4,7 +4,9 @@ use forwarding::flow_hash::HashPolicy;
 
 use super::choice::{Choice, Refusal};
 use super::{BondOptions, FailOverMac, PrimaryReselect};
+use crate::flap::FlapLimit;
 use crate::mode::Mode;
+use crate::probe::ProbeOptions;
 
 /// One option.
 pub(super) struct Entry {
@@ -21,7 +23,6 @@ const RESELECT: Choice<PrimaryReselect> = Choice {
         (PrimaryReselect::Better, 1, "better"),
         (PrimaryReselect::Failure, 2, "failure"),
     ],
-    later: &[],
 };
 
 impl PrimaryReselect {
@@ -37,7 +38,6 @@ const FAIL_OVER_MAC: Choice<FailOverMac> = Choice {
         (FailOverMac::Active, 1, "active"),
         (FailOverMac::Follow, 2, "follow"),
     ],
-    later: &[],
 };
 
 impl FailOverMac {
@@ -57,7 +57,6 @@ const HASH_POLICY: Choice<HashPolicy> = Choice {
         (HashPolicy::VlanSrcMac, 5, HashPolicy::VlanSrcMac.name()),
         (HashPolicy::Offload, 6, HashPolicy::Offload.name()),
     ],
-    later: &[],
 };
 
 impl BondOptions {
@@ -72,7 +71,7 @@ impl BondOptions {
     }
 }
 
-const SWITCH: Choice<bool> = Choice { known: &[(false, 0, "off"), (true, 1, "on")], later: &[] };
+const SWITCH: Choice<bool> = Choice { known: &[(false, 0, "off"), (true, 1, "on")] };
 
 /// Largest number that Linux takes where it has no limit of its own, of milliseconds for one.
 const MAX: u32 = i32::MAX as u32;
@@ -119,6 +118,18 @@ macro_rules! of_lacp {
             get: |o| o.lacp.get($name).unwrap_or_default(),
             set: |o, text| o.lacp.set($name, text).map_err(|_| Refusal::Invalid),
             allowed: || lacp::Options::allowed($name).unwrap_or_default().to_owned(),
+        }
+    };
+}
+
+/// An option of the link probes, which know their values.
+macro_rules! of_probe {
+    ($name:literal) => {
+        Entry {
+            name: $name,
+            get: |o| o.probe.get($name),
+            set: |o, text| o.probe.set($name, text),
+            allowed: || ProbeOptions::allowed($name),
         }
     };
 }
@@ -279,6 +290,21 @@ pub(super) const OPTIONS: &[Entry] = &[
             SWITCH.parse(written).map(|value| o.all_slaves_active = value)
         },
         allowed: || format!("{}, false, true", SWITCH.allowed()),
+    },
+    of_probe!("arp_interval"),
+    of_probe!("arp_ip_target"),
+    of_probe!("ns_ip6_target"),
+    of_probe!("arp_validate"),
+    of_probe!("arp_all_targets"),
+    of_probe!("arp_missed_max"),
+    of_probe!("arp_source"),
+    of_probe!("ns_ip6_source"),
+    of_probe!("arp_vlan"),
+    Entry {
+        name: "flap_limit",
+        get: |o| o.flap_limit.map_or_else(|| "0".to_owned(), |limit| limit.to_string()),
+        set: |o, text| FlapLimit::parse(text).map(|limit| o.flap_limit = limit).ok_or(Refusal::Invalid),
+        allowed: FlapLimit::allowed,
     },
     of_lacp!("lacp_rate"),
     of_lacp!("lacp_active"),

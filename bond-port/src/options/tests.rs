@@ -19,6 +19,8 @@ fn names_and_numbers_are_the_same() {
         ("mode", "balance-xor", "2"),
         ("mode", "broadcast", "3"),
         ("mode", "802.3ad", "4"),
+        ("mode", "balance-tlb", "5"),
+        ("mode", "balance-alb", "6"),
         ("lacp_rate", "fast", "1"),
         ("lacp_active", "off", "0"),
         ("ad_select", "actor_port_prio", "3"),
@@ -36,6 +38,16 @@ fn names_and_numbers_are_the_same() {
         ("fail_over_mac", "active", "1"),
         ("fail_over_mac", "follow", "2"),
         ("use_carrier", "on", "1"),
+        ("arp_validate", "none", "0"),
+        ("arp_validate", "active", "1"),
+        ("arp_validate", "backup", "2"),
+        ("arp_validate", "all", "3"),
+        ("arp_validate", "filter", "4"),
+        ("arp_validate", "filter_active", "5"),
+        ("arp_validate", "filter_backup", "6"),
+        ("arp_all_targets", "any", "0"),
+        ("arp_all_targets", "all", "1"),
+        ("flap_limit", "off", "0"),
         ("miimon", "off", "0"),
     ] {
         assert_eq!(set(key, name).unwrap(), set(key, number).unwrap(), "{key}");
@@ -66,9 +78,9 @@ fn errors_name_what_was_found_and_what_to_do() {
     assert_eq!(refused("colour", "red"), r#"unknown bond option "colour""#);
     assert_eq!(refused("", ""), r#"unknown bond option """#);
     assert_eq!(
-        refused("arp_validate", "all"),
-        "bond option \"arp_validate\" exists in Linux or Open vSwitch but is not supported by this version: it belongs \
-         to the ARP monitor, which comes later; links are watched by kernel events; leave it out"
+        refused("arp_validate", "every"),
+        "bond option arp_validate: \"every\" is not a valid value; allowed: none (0), active (1), backup (2), all (3), \
+         filter (4), filter_active (5), filter_backup (6)"
     );
     assert_eq!(
         refused("lacp_rate", "quick"),
@@ -77,13 +89,7 @@ fn errors_name_what_was_found_and_what_to_do() {
     assert_eq!(
         refused("mode", "7"),
         "bond option mode: \"7\" is not a valid value; allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3), 802.3ad (4), balance-tlb (5), balance-slb"
-    );
-    assert_eq!(
-        refused("mode", "6"),
-        "bond option mode: balance-alb exists in Linux but is not supported by this version; \
-         allowed: balance-rr (0), active-backup (1), balance-xor (2), \
-         broadcast (3), 802.3ad (4), balance-tlb (5), balance-slb"
+         broadcast (3), 802.3ad (4), balance-tlb (5), balance-alb (6), balance-slb"
     );
     assert_eq!(
         refused("xmit_hash_policy", "layer4"),
@@ -199,23 +205,100 @@ fn packets_per_slave_needs_balance_rr() {
     );
 }
 
+/// Linux: `bond_options.c`, and limits of what a switch adds.
+#[test]
+fn targets_and_sources_of_link_probes() {
+    let many = |n: u8| (1..=n).map(|last| format!("192.0.2.{last}")).collect::<Vec<_>>().join(",");
+    assert_eq!(set("arp_ip_target", &many(16)).unwrap().get("arp_ip_target"), Ok(many(16)));
+    assert!(refused("arp_ip_target", &many(17)).contains("more than 16 targets"));
+    assert!(refused("arp_ip_target", "192.0.2.1,192.0.2.1").contains("a target is named twice"));
+    for bad in ["0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1"] {
+        assert!(refused("arp_ip_target", bad).contains("no host on the network has this address"), "{bad}");
+        assert!(refused("arp_source", bad).contains("no host on the network has this address"), "{bad}");
+    }
+    for bad in ["::", "::1", "ff02::1"] {
+        assert!(refused("ns_ip6_target", bad).contains("no host on the network has this address"), "{bad}");
+        assert!(refused("ns_ip6_source", bad).contains("no host on the network has this address"), "{bad}");
+    }
+    for bad in ["gateway", "192.0.2", "192.0.2.1;192.0.2.2", "fe80::1"] {
+        assert_eq!(
+            refused("arp_ip_target", bad),
+            format!(
+                "bond option arp_ip_target: \"{bad}\" is not a valid value; allowed: up to 16 IPv4 addresses with \
+                 commas between, or nothing"
+            )
+        );
+    }
+    assert_eq!(set("arp_ip_target", "").unwrap(), BondOptions::default());
+    let six = set("ns_ip6_target", "2001:db8:0:0::1,fe80::1").unwrap();
+    assert_eq!(six.get("ns_ip6_target").unwrap(), "2001:db8::1,fe80::1");
+    assert!(set("arp_vlan", "4094").is_ok() && set("arp_vlan", "4095").is_err());
+    assert_eq!(set("flap_limit", "5/60").unwrap().get("flap_limit").unwrap(), "5/60");
+    assert!(ProbeOptions::NAMES.iter().all(|name| BondOptions::canonical(name) == Ok(name)));
+    assert!(refused("flap_limit", "5").contains("TIMES/SECONDS such as 5/60"));
+}
+
+/// Linux: EACCES. (It also refuses them in balance-tlb and balance-alb, and together with `miimon`.)
+#[test]
+fn link_probes_and_lacp_exclude_each_other() {
+    for (key, value) in [("arp_interval", "100"), ("arp_validate", "all"), ("arp_missed_max", "3")] {
+        let mut options = set(key, value).unwrap();
+        for mode in Mode::all() {
+            options.mode = mode;
+            let result = options.check().map_err(|error| error.to_string());
+            match mode {
+                Mode::Ieee8023ad => {
+                    let error = result.unwrap_err();
+                    assert!(error.starts_with(&format!(
+                        "bond option {key} is not supported in mode 802.3ad; clear it"
+                    )));
+                    assert!(error.contains("LACP itself watches every link"), "{error}");
+                }
+                _ => assert_eq!(result, Ok(()), "{key} in {mode}"),
+            }
+        }
+    }
+    let mut options = set("arp_ip_target", "192.0.2.1").unwrap();
+    options.mode = Mode::Ieee8023ad;
+    assert_eq!(options.check(), Ok(()), "targets alone are allowed, as in Linux");
+    assert!(!options.probes());
+}
+
+#[test]
+fn link_probes_that_can_not_work_are_warned_of() {
+    let warnings = |words: &[(&str, &str)]| {
+        let mut options = BondOptions::default();
+        words.iter().for_each(|(key, value)| options.set(key, value).unwrap());
+        options.warnings()
+    };
+    let (interval, target) = (("arp_interval", "100"), ("arp_ip_target", "192.0.2.1"));
+    assert!(warnings(&[interval])[0].contains("nothing is probed without a target"));
+    assert!(warnings(&[target])[0].contains("nothing is probed without an interval"));
+    assert_eq!(warnings(&[interval, target]), [""; 0]);
+    assert_eq!(warnings(&[interval, ("ns_ip6_target", "fe80::1")]), [""; 0]);
+    assert!(
+        warnings(&[interval, target, ("arp_all_targets", "all")])[0].contains("together with arp_validate")
+    );
+    assert_eq!(warnings(&[interval, target, ("arp_all_targets", "all"), ("arp_validate", "1")]), [""; 0]);
+}
+
 /// Reference: `bond_options.c`'s list, with netlink's names. None may be unknown.
 #[test]
 fn every_option_of_linux_is_answered() {
     for (key, default, other) in [
-        ("mode", "default", "balance-alb"),
+        ("mode", "default", "7"),
         ("miimon", "0", "x"),
         ("updelay", "0", "x"),
         ("downdelay", "0", "x"),
         ("peer_notif_delay", "0", "300001"),
         ("use_carrier", "1", "0"),
-        ("arp_interval", "0", "100"),
-        ("arp_ip_target", "", "192.0.2.1"),
-        ("ns_ip6_target", "", "fe80::1"),
-        ("arp_validate", "none", "all"),
-        ("arp_all_targets", "any", "all"),
-        ("arp_missed_max", "2", "3"),
-        ("missed_max", "default", "3"),
+        ("arp_interval", "0", "2147483648"),
+        ("arp_ip_target", "", "0.0.0.0"),
+        ("ns_ip6_target", "", "ff02::1"),
+        ("arp_validate", "none", "7"),
+        ("arp_all_targets", "any", "2"),
+        ("arp_missed_max", "2", "0"),
+        ("missed_max", "default", "256"),
         ("primary", "", "a/b"),
         ("primary_reselect", "always", "3"),
         ("fail_over_mac", "none", "3"),
@@ -238,6 +321,7 @@ fn every_option_of_linux_is_answered() {
         ("broadcast_neigh", "0", "1"),
         ("lacp_strict", "off", "2"),
         ("lp_interval", "1", "0"),
+        ("tlb_dynamic_lb", "1", "2"),
         ("tx_queues", "16", "8"),
     ] {
         assert_eq!(set(key, default).as_ref(), Ok(&BondOptions::default()), "{key}={default}");

@@ -11,6 +11,7 @@ mod lacp_rig;
 mod linux_limits;
 mod loads;
 mod options;
+mod probes;
 mod proc_text;
 mod properties;
 mod restart;

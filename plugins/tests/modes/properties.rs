@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::HashSet;
 
-use bond_port::{Bond, BondEvent, LinkReport, LinkState, Member, MemberOptions, Mode};
+use bond_port::{Bond, BondEvent, LinkReport, LinkState, Member, MemberOptions, MemberStatus, Mode};
 use forwarding::bucket_set::BucketSet;
 use forwarding::ids::DeviceId;
 use forwarding::tables::{Admission, TransmitPlan};
@@ -51,8 +51,16 @@ fn op() -> impl Strategy<Value = Op> {
         Just("mode=5"),
         Just("mode=5 tlb_dynamic_lb=0 updelay=300 downdelay=300 num_grat_arp=2"),
         Just("mode=5 primary=eth1 rebalance_interval=0 updelay=200 all_slaves_active=1"),
+        Just("mode=6"),
+        Just("mode=6 arp_interval=200 arp_ip_target=192.0.2.1 updelay=200"),
         Just("mode=balance-slb"),
         Just("mode=balance-slb rebalance_interval=0 primary=eth1 num_grat_arp=3 updelay=400 downdelay=200"),
+        Just("mode=1 flap_limit=2/5 updelay=100"),
+        Just("mode=2 flap_limit=3/2 downdelay=100"),
+        Just("mode=1 arp_interval=200 arp_ip_target=192.0.2.1 arp_validate=all flap_limit=2/3"),
+        Just(
+            "mode=0 arp_interval=300 arp_ip_target=192.0.2.1 ns_ip6_target=fe80::1 updelay=200 downdelay=100"
+        ),
         Just("mode=4 updelay=300"),
         Just("mode=4 lacp_rate=fast lacp_strict=on hash_buckets=256"),
         Just("mode=4 max_links=1 min_links=1 coupled_control=off downdelay=200"),
@@ -295,13 +303,25 @@ impl World {
                     assert!(speaks_lacp || active == Some(member));
                 }
                 BondEvent::MemberLink { from, to, .. } => assert_ne!(from, to),
-                BondEvent::MemberDisabled { .. } | BondEvent::BucketMoved { .. } | BondEvent::Lacp { .. } => {
-                }
+                BondEvent::MemberDisabled { .. }
+                | BondEvent::BucketMoved { .. }
+                | BondEvent::Lacp { .. }
+                | BondEvent::Probed { .. }
+                | BondEvent::Target { .. }
+                | BondEvent::Damped { .. } => {}
             }
         }
         let now_so = Told { carrier: bond.carrier(), active: bond.active().map(str::to_owned) };
         assert_eq!(self.told, now_so);
         let status = bond.status(self.now);
+        let alive = |member: &&MemberStatus| {
+            member.carrier && !member.disabled && member.probe.is_none_or(|probe| probe.alive)
+        };
+        let usable = members_usable(bond);
+        assert!(
+            usable || !status.members.iter().filter(alive).any(|member| member.held.is_some()),
+            "a link that flaps is better than none"
+        );
         let explained = bond.explain(self.now);
         assert!(
             explained
@@ -336,6 +356,10 @@ fn is_let_in_once(members: &[Member], table: &[DeviceId]) {
     assert_eq!(groups_by, 1);
 }
 
+fn members_usable(bond: &Bond) -> bool {
+    bond.members().iter().any(|member| member.is_usable() || member.link() == LinkState::GoingBack)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -349,7 +373,8 @@ proptest! {
         // Left alone, a bond comes to rest.
         world.apply(&Op::Pass(10_000));
         world.check();
-        // LACP never ceases to speak.
-        prop_assert!(world.bond.lacp().is_some() || world.bond.next_deadline().is_none());
+        // LACP and link probes never cease to speak.
+        let speaks = world.bond.lacp().is_some() || world.bond.prober().is_some();
+        prop_assert!(speaks || world.bond.next_deadline().is_none());
     }
 }

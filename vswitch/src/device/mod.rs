@@ -19,13 +19,13 @@ use crate::netlink::link;
 
 pub mod attach;
 mod burst;
+mod control;
 mod packet;
 mod region;
-mod slow;
 mod tap;
 
 pub use burst::{BURST, MAX_FRAME, RxBurst, RxFrame, SendReport, TxBurst, TxFrame};
-pub use slow::{SlowBuffer, SlowSocket};
+pub use control::{ControlBuffer, ControlSocket, Hears, Probes};
 
 /// Names of TAPs for frames that the kernel's executor leaves to workers.
 const MISS_QUEUE: &str = "vsw-miss%d";

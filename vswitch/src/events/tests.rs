@@ -81,6 +81,26 @@ fn events_of_bonds() {
                 "speed": 10_000, "full_duplex": null}),
         ),
         (active, json!({"type": "active", "bond": "b", "old": "eth1", "new": null, "cause": "member_down"})),
+        (
+            BondEvent::Probed {
+                member: "eth1".to_owned(),
+                alive: false,
+                silent: Some(Duration::from_millis(290)),
+            },
+            json!({"type": "probe", "bond": "b", "member": "eth1", "alive": false, "silent_ms": 290}),
+        ),
+        (
+            BondEvent::Target { target: [192, 0, 2, 1].into(), answers: false },
+            json!({"type": "target", "bond": "b", "target": "192.0.2.1", "answers": false}),
+        ),
+        (
+            BondEvent::Damped {
+                member: "eth1".to_owned(),
+                held: Some(Duration::from_secs(60)),
+                needed: false,
+            },
+            json!({"type": "damped", "bond": "b", "member": "eth1", "held": true, "held_ms": 60_000}),
+        ),
         (BondEvent::CarrierChanged(false), json!({"type": "carrier", "bond": "b", "up": false})),
     ] {
         let mut value = on_the_wire(EventKind::of_bond("b", &event).unwrap());

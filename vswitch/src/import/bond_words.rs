@@ -67,7 +67,9 @@ pub(super) fn settle(bond: &str, words: &[Word], place: &Place, findings: &mut F
     }
     if let Err(error) = options.check() {
         let named = match &error {
-            OptionError::NotInMode { option, .. } => kept.iter().find(|(name, _)| name == option),
+            OptionError::NotInMode { option, .. } | OptionError::NoProbes { option, .. } => {
+                kept.iter().find(|(name, _)| name == option)
+            }
             _ => kept.last(),
         };
         findings.problem(named.map_or(place, |(_, word)| &word.place), format!("{bond}: {error}"));

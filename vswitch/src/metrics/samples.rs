@@ -70,6 +70,12 @@ metrics! {
         "1 for the active member of a bond, otherwise 0.";
     MEMBER_LINK_FAILURES = Counter "vswitch_bond_member_link_failures_total" ["bridge", "bond", "member"]
         "How often the link of a member failed.";
+    MEMBER_PROBE = Gauge "vswitch_bond_member_probe_up" ["bridge", "bond", "member"]
+        "1 if link probes get through by a member, otherwise 0.";
+    MEMBER_HELD = Gauge "vswitch_bond_member_held" ["bridge", "bond", "member"]
+        "1 if a member is held out by flap_limit, otherwise 0.";
+    TARGET_ANSWERS = Gauge "vswitch_bond_target_answers" ["bridge", "bond", "target"]
+        "1 if a target of link probes answers, otherwise 0.";
     LACP_NEGOTIATED = Gauge "vswitch_bond_lacp_negotiated" ["bridge", "bond"]
         "1 if a bond in mode 802.3ad has a LACP partner, otherwise 0.";
     LACP_DISTRIBUTING_MEMBERS = Gauge "vswitch_bond_lacp_distributing_members" ["bridge", "bond"]
@@ -224,6 +230,14 @@ pub fn bond(into: &mut Vec<Sample>, status: &BondStatus) {
         level(into, &MEMBER_ENABLED, labels, one_if(member.enabled));
         level(into, &MEMBER_ACTIVE, labels, one_if(active));
         count(into, &MEMBER_LINK_FAILURES, labels, member.link_failures);
+        level(into, &MEMBER_HELD, labels, one_if(member.held.is_some()));
+        if let Some(probe) = &member.probe {
+            level(into, &MEMBER_PROBE, labels, one_if(probe.alive));
+        }
+    }
+    for target in &status.targets {
+        let labels = [&bridge, &bond, &target.target.as_str().into()];
+        level(into, &TARGET_ANSWERS, labels, one_if(target.answers));
     }
     if let Some(receive) = &status.receive {
         for of in &receive.members {

@@ -42,7 +42,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::samples::{self, ALL};
-    use crate::transaction::reply::{BondStatus, DeviceCounters, MemberStatus};
+    use crate::transaction::reply::{BondStatus, DeviceCounters, MemberProbe, MemberStatus, ProbeTarget};
 
     fn lines(samples: &[Sample]) -> Vec<String> {
         let mut lines: Vec<_> = render(samples).lines().map(str::to_owned).collect();
@@ -87,6 +87,8 @@ mod tests {
             link_failures: 2,
             ..MemberStatus::default()
         };
+        let probe = Some(MemberProbe { alive: true, ..MemberProbe::default() });
+        let probed = MemberStatus { probe, held: Some(5), ..member("eth1", false) };
         let status = BondStatus {
             name: "bond0".into(),
             bridge: "br0".into(),
@@ -94,7 +96,8 @@ mod tests {
             active: Some("eth2".into()),
             active_changes: 3,
             carrier: true,
-            members: vec![member("eth1", false), member("eth2", true)],
+            targets: vec![ProbeTarget { target: "192.0.2.1".into(), answers: true, age: None }],
+            members: vec![probed, member("eth2", true)],
             ..BondStatus::default()
         };
         let mut all = Vec::new();
@@ -115,6 +118,9 @@ mod tests {
             r#"vswitch_bond_member_active{bridge="br0",bond="bond0",member="eth2"} 1"#,
             r#"vswitch_bond_member_enabled{bridge="br0",bond="bond0",member="eth1"} 0"#,
             r#"vswitch_bond_member_link_failures_total{bridge="br0",bond="bond0",member="eth2"} 2"#,
+            r#"vswitch_bond_member_probe_up{bridge="br0",bond="bond0",member="eth1"} 1"#,
+            r#"vswitch_bond_member_held{bridge="br0",bond="bond0",member="eth1"} 1"#,
+            r#"vswitch_bond_target_answers{bridge="br0",bond="bond0",target="192.0.2.1"} 1"#,
             "vswitch_fastpath_active 1",
             r#"vswitch_fastpath_frames_total{device="eth1"} 7"#,
             r#"vswitch_fastpath_misses_total{reason="mtu"} 8"#,

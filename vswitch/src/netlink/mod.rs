@@ -3,7 +3,7 @@
 //!
 //! - [`monitor`]: which devices there are, and news about them
 //! - [`link`]: reading and changing one device
-//! - [`addresses`]: the devices' permanent MAC addresses
+//! - [`addresses`]: the devices' permanent MAC addresses, and IP addresses
 //! - [`ethtool`]: speed and duplex, LRO, receive hashing
 //! - [`hoststack`]: the shield between a switched device and the host's stack
 //! - `socket`: requests and answers

@@ -12,7 +12,7 @@ use lacp::timer::FAST_PERIODIC_TIME;
 use lacp::{Lacpdu, PortSnapshot, State, receive};
 
 use super::Kept;
-use crate::device::SlowSocket;
+use crate::device::{ControlSocket, Hears};
 use crate::model::Model;
 use crate::netlink::link::Link;
 
@@ -26,7 +26,7 @@ pub struct Early {
 #[derive(Debug)]
 struct Speaker {
     ifindex: u32,
-    socket: SlowSocket,
+    socket: ControlSocket,
     /// What it says, if it does; until when.
     word: Option<([u8; FRAME_LEN], Duration)>,
 }
@@ -45,7 +45,7 @@ impl Early {
                     bond.members.get(port.port.0 as usize).filter(|name| wanted.members.contains(name));
                 let link = member.and_then(|name| links.iter().find(|link| link.name == *name));
                 let Some(link) = link else { continue };
-                match SlowSocket::open(&link.name, link.ifindex) {
+                match ControlSocket::open(&link.name, link.ifindex, &Hears::SlowProtocols) {
                     Ok(socket) => {
                         let up = link.admin_up && link.carrier;
                         let word = word(port, kept.taken).filter(|_| up);
@@ -81,7 +81,7 @@ impl Early {
     }
 
     /// The socket of a device, with what has arrived.
-    pub fn take(&mut self, ifindex: u32) -> Option<SlowSocket> {
+    pub fn take(&mut self, ifindex: u32) -> Option<ControlSocket> {
         let index = self.speakers.iter().position(|speaker| speaker.ifindex == ifindex)?;
         Some(self.speakers.swap_remove(index).socket)
     }

@@ -124,6 +124,7 @@ impl Switch {
             }
         }
         self.finish_adoption(Tick::at(now));
+        self.sync_probe_entries();
         self.sync_hooks();
         if commands == 0 {
             self.fast.remove_other_layouts();
@@ -348,6 +349,7 @@ impl Switch {
             }
             bridge.statics.clone_from(&wanted.statics);
         }
+        self.sync_probe_entries();
     }
 
     /// Takes over what is active now into the model: the new model was made from an older one.

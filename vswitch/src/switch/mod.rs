@@ -13,6 +13,7 @@ mod fast_status;
 mod lacp_status;
 mod links;
 mod memberships;
+mod probes;
 mod protocol;
 mod receive;
 mod restart;
@@ -40,6 +41,7 @@ use self::attached::Attached;
 use self::breath::Breath;
 pub use self::commit::Prepared;
 use self::fast::{Fast, FastPath};
+use self::probes::Probing;
 use self::protocol::Protocols;
 use self::receive::{GuestNews, Receiving};
 use self::restart::Restart;
@@ -101,6 +103,7 @@ pub struct Switch {
     incarnation: u8,
     /// What bonds' modes have to say to their partners.
     protocols: Protocols,
+    probing: Probing,
     restart: Restart,
     news: GuestNews,
     /// For work that takes long; everything else gets the time as an argument.
@@ -177,6 +180,7 @@ impl Switch {
             indexed: BTreeSet::new(),
             incarnation: 0,
             protocols: Protocols::new()?,
+            probing: Probing::default(),
             restart: Restart::default(),
             news: GuestNews::default(),
             breath: Breath::new(epoch),
@@ -260,6 +264,7 @@ impl Switch {
             self.announcer.next_deadline(),
             self.querier.next_deadline(),
             self.protocols.next_deadline(),
+            self.probing.next_deadline(),
             self.restart.next_deadline(),
             self.receive_deadline(),
         ];
@@ -270,6 +275,7 @@ impl Switch {
     pub fn handle_timeout(&mut self, now: Duration) {
         // What has arrived counts, however late it is read.
         self.read_protocols(now);
+        self.prepare_probes(now);
         for port in self.ports.iter_mut() {
             if let Some(bond) =
                 port.1.bond.as_mut().filter(|bond| bond.next_deadline().is_some_and(|at| at <= now))
@@ -399,6 +405,9 @@ impl Switch {
             | BondEvent::Lacp { .. }
             | BondEvent::MemberLink { .. }
             | BondEvent::MemberDisabled { .. }
+            | BondEvent::Probed { .. }
+            | BondEvent::Target { .. }
+            | BondEvent::Damped { .. }
             | BondEvent::CarrierChanged(true) => {}
         }
         match event.weight() {

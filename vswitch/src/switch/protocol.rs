@@ -1,4 +1,5 @@
-//! Protocols that a bond's mode speaks: frames from its members to it, and from it to them, past the forwarding tables.
+//! Protocols that a bond speaks, LACP or link probes: frames from its members to it, and from it to them, past the forwarding
+//! tables.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,17 +14,17 @@ use mio::{Events, Interest, Poll, Token};
 
 use super::Switch;
 use super::attached::Attached;
-use crate::device::{SlowBuffer, SlowSocket};
+use crate::device::{ControlBuffer, ControlSocket, Hears, Probes};
 
 /// Frames of one member that are taken in one turn; those that still wait are taken in the next. LACP sends three a
-/// second at most.
-const MAX_FRAMES: usize = 16;
+/// second at most, and a round of probes brings two for each of 16 targets.
+const MAX_FRAMES: usize = 32;
 /// How long the executors are waited for in place; after that, again after as long.
 const PATIENCE: Duration = Duration::from_millis(2);
 /// Plans that a bond may make one after the other, each when the one before is in force. Two are what LACP makes.
 const MAX_ROUNDS: usize = 8;
 
-/// The sockets by which members' slow protocols come in and leave.
+/// The sockets by which members' protocols come in and leave.
 #[derive(Debug)]
 pub(super) struct Protocols {
     poll: Poll,
@@ -39,7 +40,8 @@ pub(super) struct Protocols {
 #[derive(Debug)]
 struct Socket {
     ifindex: u32,
-    socket: SlowSocket,
+    hears: Hears,
+    socket: ControlSocket,
 }
 
 impl Protocols {
@@ -59,11 +61,11 @@ impl Protocols {
     }
 
     /// Opens the socket of a device, unless there is one already.
-    fn open(&mut self, number: u16, attached: &Attached, early: Option<SlowSocket>) {
+    fn open(&mut self, number: u16, attached: &Attached, hears: Hears, early: Option<ControlSocket>) {
         let (name, ifindex) = (attached.name(), attached.ifindex());
         let opened = match early {
             Some(socket) => Ok(socket),
-            None => SlowSocket::open(name, ifindex).map_err(|error| error.to_string()),
+            None => ControlSocket::open(name, ifindex, &hears).map_err(|error| error.to_string()),
         };
         let watched = opened.and_then(|socket| {
             let token = Token(number.into());
@@ -74,11 +76,13 @@ impl Protocols {
         });
         match watched {
             Ok(socket) => {
-                self.sockets.insert(number, Socket { ifindex, socket });
+                self.sockets.insert(number, Socket { ifindex, hears, socket });
                 // What came between `bind` and now.
                 self.ready.push(number);
             }
-            Err(error) => tracing::error!(device = name, error, "LACP can't be spoken on it"),
+            Err(error) => {
+                tracing::error!(device = name, error, "neither LACP nor link probes are possible on it");
+            }
         }
     }
 
@@ -108,21 +112,28 @@ impl Switch {
     /// Opens and closes sockets, so that there is one for each member of a bond that speaks a protocol.
     pub(super) fn sync_protocols(&mut self) {
         let mut wanted = BTreeMap::new();
-        for (_, bond) in self.bonds().filter(|(_, bond)| bond.lacp().is_some()) {
+        for (_, bond) in self.bonds() {
+            let Some(hears) = hears(bond) else { continue };
             for member in bond.members() {
                 let number = self.device_number(member.name());
-                wanted.extend(number.and_then(|number| Some((number, self.devices.get(number)?.ifindex()))));
+                let ifindex = |number| Some((number, (self.devices.get(number)?.ifindex(), hears.clone())));
+                wanted.extend(number.and_then(ifindex));
             }
         }
-        self.protocols.sockets.retain(|number, socket| wanted.get(number) == Some(&socket.ifindex));
-        for number in wanted.into_keys() {
+        self.protocols.sockets.retain(|number, socket| {
+            wanted
+                .get(number)
+                .is_some_and(|(ifindex, hears)| *ifindex == socket.ifindex && *hears == socket.hears)
+        });
+        for (number, (ifindex, hears)) in wanted {
             if !self.protocols.sockets.contains_key(&number)
                 && let Some(attached) = self.devices.get(number)
             {
-                let early = self.restart.early.take(attached.ifindex());
-                self.protocols.open(number, attached, early);
+                let early = (hears == Hears::SlowProtocols).then(|| self.restart.early.take(ifindex));
+                self.protocols.open(number, attached, hears, early.flatten());
             }
         }
+        self.sync_probes();
     }
 
     /// Hands the frames that wait to the bonds, and does what they want.
@@ -138,7 +149,7 @@ impl Switch {
         if self.protocols.ready.is_empty() {
             return false;
         }
-        let mut buffer = SlowBuffer::default();
+        let mut buffer = ControlBuffer::default();
         for number in std::mem::take(&mut self.protocols.ready) {
             let mut taken = 0;
             while let Some(socket) = self.protocols.sockets.get(&number) {
@@ -151,7 +162,7 @@ impl Switch {
                     Ok(Some(frame)) => frame,
                     Ok(None) => break,
                     Err(error) => {
-                        tracing::debug!(device = socket.socket.name(), %error, "slow protocols");
+                        tracing::debug!(device = socket.socket.name(), %error, "a member's protocol");
                         // Told once; frames may wait behind it. One that is gone tells it for ever.
                         if error.raw_os_error() == Some(libc::ENETDOWN) { continue } else { break }
                     }
@@ -160,7 +171,8 @@ impl Switch {
                 let port = attached.port.and_then(|port| self.ports.get_mut(port.0));
                 let Some(bond) = port.and_then(|port| port.bond.as_mut()) else { break };
                 match bond.handle_frame(now, attached.slot.device.name(), frame) {
-                    Ok(_) => self.restart.heard(),
+                    Ok(Some(_)) => self.restart.heard(),
+                    Ok(None) => {}
                     Err(FrameError::Pdu(PduError::Subtype { .. })) => {}
                     Err(error) => {
                         tracing::debug!(bond = bond.name(), device = attached.slot.device.name(), %error, "LACP");
@@ -223,12 +235,20 @@ impl Switch {
     }
 }
 
+/// What a bond's members have to hear.
+fn hears(bond: &Bond) -> Option<Hears> {
+    if bond.lacp().is_some() {
+        return Some(Hears::SlowProtocols);
+    }
+    bond.prober().map(|_| Hears::Probes(Probes::new(&bond.options().probe)))
+}
+
 impl Protocols {
     fn send(&self, transmit: &Transmit) {
         let DeviceId(number) = transmit.device;
         let Some(socket) = self.sockets.get(&number) else { return };
         if let Err(error) = socket.socket.send(&transmit.frame) {
-            tracing::debug!(device = socket.socket.name(), %error, "a LACPDU could not be sent");
+            tracing::debug!(device = socket.socket.name(), %error, "a frame could not be sent");
         }
     }
 }

@@ -20,7 +20,8 @@ use crate::metrics::samples::{self, Sample};
 use crate::random;
 use crate::transaction::reply::{
     BondExplanation, BondStatus, BucketLoad, BucketMove, DeviceCounters, FastPathStatus, FdbRow, FdbStats,
-    FrameHash, LacpStats, LacpStatus, MemberExplanation, MemberStatus, Rebalancing, TraceReply,
+    FrameHash, LacpStats, LacpStatus, MemberExplanation, MemberProbe, MemberStatus, ProbeTarget, Rebalancing,
+    TraceReply,
 };
 use crate::transaction::{DeviceFacts, LinkType, Runtime};
 
@@ -184,6 +185,12 @@ impl Runtime for Moment<'_> {
         let bond = port.bond.as_ref()?;
         let status = bond.status(self.now);
         let milliseconds = |time: Duration| time.as_millis() as u64;
+        let targets = status.targets.iter().map(|target| ProbeTarget {
+            target: target.target.to_string(),
+            answers: target.answers,
+            age: target.age.map(milliseconds),
+        });
+        let targets = targets.collect();
         let members = status.members.into_iter().map(|member| MemberStatus {
             name: member.name,
             present: member.device.is_some(),
@@ -198,6 +205,12 @@ impl Runtime for Moment<'_> {
             full_duplex: member.full_duplex,
             receive_hash: member.receive_hash,
             mac: member.mac,
+            probe: member.probe.map(|probe| MemberProbe {
+                alive: probe.alive,
+                asks: probe.asks,
+                silent: probe.silent.map(milliseconds),
+            }),
+            held: member.held.map(milliseconds),
             disabled: member.disabled,
             prio: member.prio,
             buckets: member.buckets.map(|buckets| buckets as u32),
@@ -219,6 +232,7 @@ impl Runtime for Moment<'_> {
             lacp_status: status.lacp.name().to_owned(),
             rebalancing: status.rebalancing.map(rebalancing),
             receive: self.switch.receive_status(port),
+            targets,
             members: members.collect(),
         })
     }

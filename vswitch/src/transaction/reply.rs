@@ -240,6 +240,8 @@ pub struct BondStatus {
     pub rebalancing: Option<Rebalancing>,
     /// How what comes in is balanced, in mode balance-alb.
     pub receive: Option<ReceiveStatus>,
+    /// Targets of link probes; none without these.
+    pub targets: Vec<ProbeTarget>,
     /// Members in joining order.
     pub members: Vec<MemberStatus>,
 }
@@ -317,6 +319,28 @@ pub struct BucketMove {
     pub load: u64,
 }
 
+/// A target of link probes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ProbeTarget {
+    /// Its IP address.
+    pub target: String,
+    /// It has answered in time, or not yet had the time to.
+    pub answers: bool,
+    /// Milliseconds since it last answered by any member; nothing if it never did.
+    pub age: Option<u64>,
+}
+
+/// What link probes say of a member.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MemberProbe {
+    /// It is up as far as they can tell.
+    pub alive: bool,
+    /// It asks, and does not only listen.
+    pub asks: bool,
+    /// Milliseconds since it last showed a sign of life; nothing if it never did.
+    pub silent: Option<u64>,
+}
+
 /// A member as it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MemberStatus {
@@ -347,6 +371,10 @@ pub struct MemberStatus {
     /// Its own address, if it was ever seen.
     #[serde(with = "mac_text::option")]
     pub mac: Option<MacAddr>,
+    /// What link probes say, if they are on.
+    pub probe: Option<MemberProbe>,
+    /// Milliseconds for which it is held out at least because its link keeps going down (`flap_limit`), if it is.
+    pub held: Option<u64>,
     /// It was disabled by hand.
     pub disabled: bool,
     /// Its option `prio`.

@@ -67,7 +67,7 @@ fn publish(rig: &mut Rig) -> Tables {
         table: [DeviceId(2)].into(),
         loads: None,
         home: DeviceId(1),
-        own: [].into(),
+        own: OWN.into(),
     };
     let tables = Tables {
         generation: 1,

@@ -324,7 +324,7 @@ fn a_trace_tells() {
     );
     let bytes = arp(host(9), host(1), 2, (host(1), ip_of(1)), (host(9), PEER_IP));
     assert_eq!(
-        told(0, &bytes)[3..4],
+        told(0, &bytes)[4..5],
         ["tells 02:00:00:00:00:09 that 192.0.2.1 is at 06:00:00:00:00:03, the member that it is to send to"]
     );
 }

@@ -4,8 +4,8 @@ use bond_port::Mode;
 
 use super::line;
 use crate::transaction::reply::{
-    BondExplanation, BondStatus, BondSummary, BucketMove, MemberStatus, ProcText, ReceiveMember,
-    ReceiveStatus,
+    BondExplanation, BondStatus, BondSummary, BucketMove, MemberProbe, MemberStatus, ProbeTarget, ProcText,
+    ReceiveMember, ReceiveStatus,
 };
 
 pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
@@ -13,9 +13,10 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
     line(out, format_args!("bridge: {}", bond.bridge));
     line(out, format_args!("bond_mode: {}", bond.mode));
     let speaks_lacp = bond.mode == Mode::Ieee8023ad.name();
+    let probes = bond.options.get("arp_interval").is_some_and(|interval| interval != "0");
     for (name, value) in &bond.options {
         let printed_elsewhere = matches!(name.as_str(), "mode" | "updelay" | "downdelay" | "primary");
-        if !printed_elsewhere && (speaks_lacp || !is_of_lacp(name)) {
+        if !printed_elsewhere && (speaks_lacp || !is_of_lacp(name)) && (probes || !is_of_probes(name)) {
             line(out, format_args!("{name}: {value}"));
         }
     }
@@ -35,6 +36,11 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
             out,
             format_args!("peers: {peers}, {updates} updates sent, {moved} buckets of peers moved by load"),
         );
+    }
+    for ProbeTarget { target, answers, age } in &bond.targets {
+        let state = if *answers { "answers" } else { "does not answer" };
+        let last = age.map_or("no answer so far".to_owned(), |age| format!("last answer {age} ms ago"));
+        line(out, format_args!("target {target}: {state} ({last})"));
     }
     line(out, format_args!("lacp_status: {}", bond.lacp_status));
     let strict = bond.options.get("lacp_strict").is_some_and(|strict| strict == "on");
@@ -97,6 +103,11 @@ fn is_of_lacp(option: &str) -> bool {
     lacp::Options::names().any(|name| name == option)
 }
 
+/// Options that mean something with link probes only.
+fn is_of_probes(option: &str) -> bool {
+    bond_port::ProbeOptions::NAMES.contains(&option)
+}
+
 fn member_text(out: &mut String, member: &MemberStatus, active: bool) {
     let state = if member.enabled { "enabled" } else { "disabled" };
     line(out, format_args!("member {}: {state}", member.name));
@@ -105,6 +116,14 @@ fn member_text(out: &mut String, member: &MemberStatus, active: bool) {
     }
     if member.disabled {
         line(out, "  disabled by hand (bond/enable-member)");
+    }
+    if let Some(left) = member.held {
+        line(out, format_args!("  held out by flap_limit, {left} ms left"));
+    }
+    if let Some(MemberProbe { alive, asks, silent }) = &member.probe {
+        let (does, state) = (if *asks { "asks" } else { "listens" }, if *alive { "up" } else { "down" });
+        let last = silent.map_or("nothing heard".to_owned(), |ms| format!("last heard {ms} ms ago"));
+        line(out, format_args!("  link probes: {state} ({does}, {last})"));
     }
     if let Some(left) = member.delay_left {
         let delay = if member.link == "going down" { "downdelay" } else { "updelay" };

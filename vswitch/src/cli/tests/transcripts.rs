@@ -2,7 +2,7 @@
 
 use forwarding::mac::MacAddr;
 
-use crate::transaction::reply::{DeviceCounters, FdbRow};
+use crate::transaction::reply::{DeviceCounters, FdbRow, MemberProbe, ProbeTarget};
 use crate::transaction::tests::Switch;
 
 fn switch() -> Switch {
@@ -360,4 +360,39 @@ fn what_is_unusual_about_a_member() {
     for line in ["  disabled by hand (bond/enable-member)", "  prio: -3", "  hash buckets: 128"] {
         assert!(text.lines().any(|found| found == line), "{text}");
     }
+}
+
+#[test]
+fn link_probes_and_a_member_that_is_held_out() {
+    let mut switch = Switch::after(&[
+        "add-br br0",
+        "add-bond br0 bond0 e1 e2 arp_interval=100 arp_ip_target=192.0.2.1,192.0.2.2",
+    ]);
+    let bond = switch.runtime.bonds.get_mut("bond0").unwrap();
+    bond.targets = vec![
+        ProbeTarget { target: "192.0.2.1".into(), answers: true, age: Some(40) },
+        ProbeTarget { target: "192.0.2.2".into(), answers: false, age: None },
+    ];
+    bond.members[0].probe = Some(MemberProbe { alive: true, asks: true, silent: Some(40) });
+    bond.members[1].probe = Some(MemberProbe { alive: false, asks: false, silent: None });
+    bond.members[1].held = Some(9_000);
+    let text = switch.text("bond/show bond0");
+    for line in [
+        "arp_interval: 100\n",
+        "arp_ip_target: 192.0.2.1,192.0.2.2\n",
+        "target 192.0.2.1: answers (last answer 40 ms ago)\n",
+        "target 192.0.2.2: does not answer (no answer so far)\n",
+        "  link probes: up (asks, last heard 40 ms ago)\n",
+        "  link probes: down (listens, nothing heard)\n",
+        "  held out by flap_limit, 9000 ms left\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "bond/show bond0")).unwrap();
+    assert_eq!(
+        value["bond0"]["targets"][1],
+        serde_json::json!({"target": "192.0.2.2", "answers": false, "age": null})
+    );
+    switch.call("set bond bond0 arp_interval=0").unwrap();
+    assert!(!switch.text("bond/show bond0").contains("arp_"), "what is off is not listed");
 }

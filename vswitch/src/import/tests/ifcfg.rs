@@ -98,6 +98,8 @@ fn options_by_number_or_name_are_the_option_parsers() {
         "mode=active-backup primary=eth1 primary_reselect=failure",
         "mode=balance-xor xmit_hash_policy=layer2+3",
         "mode=broadcast",
+        "mode=1 arp_interval=100 arp_ip_target=192.168.1.1",
+        "mode=0 miimon=100 arp_interval=100 arp_ip_target=192.168.1.1,10.0.0.1 arp_validate=3",
     ] {
         let plan = with_options(&format!("BONDING_OPTS=\"{words}\"")).unwrap();
         assert_eq!(

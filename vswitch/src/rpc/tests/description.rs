@@ -60,6 +60,8 @@ fn replies_are_described() {
     check("type FdbTable (", json(FdbTable { bridge: String::new(), entries: vec![] }), true);
     check("type BondStatus (", json(BondStatus::default()), true);
     check("type MemberStatus (", json(MemberStatus::default()), true);
+    check("type ProbeTarget (", json(ProbeTarget::default()), true);
+    check("type MemberProbe (", json(MemberProbe::default()), true);
     let summary =
         BondSummary { name: String::new(), bridge: String::new(), mode: String::new(), members: vec![] };
     check("type BondSummary (", json(summary), true);

@@ -1,5 +1,7 @@
-//! The Slow Protocols of a device, for the control thread: a packet socket that sees nothing else, so that no amount of
-//! other traffic can crowd out a LACPDU.
+//! What the control thread itself hears and says by a device: LACP, or link probes. A packet socket that sees nothing else,
+//! so that no amount of other traffic can crowd out a LACPDU or the answer to a probe.
+
+mod filter;
 
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -7,26 +9,28 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use lacp::slow;
 
+pub use self::filter::{Hears, Probes};
 use super::DeviceError;
 
-/// Octets of a received frame that are kept: more than any LACPDU or marker fills.
+/// Octets of a received frame that are kept: more than any LACPDU, marker, ARP or neighbour discovery fills.
 const MAX_OCTETS: usize = 256;
-/// What `SO_PRIORITY` Linux's bonding driver gives to LACPDUs (`TC_PRIO_CONTROL`): past whatever waits in the queue.
+/// What `SO_PRIORITY` Linux's bonding driver gives to LACPDUs and ARP probes (`TC_PRIO_CONTROL`): past whatever waits in
+/// the queue.
 const PRIORITY: libc::c_int = 7;
 
-/// A packet socket for the Slow Protocols, bound to one device.
+/// A packet socket of the control thread, bound to one device.
 #[derive(Debug)]
-pub struct SlowSocket {
+pub struct ControlSocket {
     name: String,
     fd: OwnedFd,
 }
 
-impl SlowSocket {
-    /// Opens the socket, and lets the device take frames to the Slow Protocols' address.
+impl ControlSocket {
+    /// Opens the socket. For the Slow Protocols it lets the device take frames to their address.
     ///
     /// # Errors
     /// There is no such device, or no CAP_NET_RAW.
-    pub fn open(name: &str, ifindex: u32) -> Result<Self, DeviceError> {
+    pub fn open(name: &str, ifindex: u32, hears: &Hears) -> Result<Self, DeviceError> {
         let system = |action| move |source| DeviceError::system(name, action, source);
         // Protocol 0 receives nothing. So no frame gets in before the filter is there and `bind` names the device.
         // SAFETY: no pointers.
@@ -34,21 +38,23 @@ impl SlowSocket {
             libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0)
         };
         if fd < 0 {
-            return Err(system("open a packet socket for slow protocols")(io::Error::last_os_error()));
+            return Err(system("open a packet socket of the control thread")(io::Error::last_os_error()));
         }
         // SAFETY: the descriptor is new and nobody else's.
         let socket = Self { name: name.to_owned(), fd: unsafe { OwnedFd::from_raw_fd(fd) } };
         let on: libc::c_int = 1;
         let set = |option, value: &libc::c_int| socket.set(libc::SOL_PACKET, option, value);
         set(libc::PACKET_IGNORE_OUTGOING, &on).map_err(system("turn on PACKET_IGNORE_OUTGOING"))?;
-        socket.filter().map_err(system("filter slow protocols"))?;
-        // Without CAP_NET_ADMIN a LACPDU waits in the queue like any frame.
+        socket.filter(hears).map_err(system("filter what the control thread hears"))?;
+        // Without CAP_NET_ADMIN a frame of ours waits in the queue like any frame.
         let _ = socket.set(libc::SOL_SOCKET, libc::SO_PRIORITY, &PRIORITY);
-        socket.bind(ifindex).map_err(|error| match error.raw_os_error() {
+        socket.bind(ifindex, hears).map_err(|error| match error.raw_os_error() {
             Some(libc::ENODEV | libc::ENXIO) => DeviceError::NoSuchDevice { name: name.to_owned() },
-            _ => system("bind the packet socket for slow protocols")(error),
+            _ => system("bind the packet socket of the control thread")(error),
         })?;
-        socket.join(ifindex).map_err(system("join the Slow Protocols' address"))?;
+        if *hears == Hears::SlowProtocols {
+            socket.join(ifindex).map_err(system("join the Slow Protocols' address"))?;
+        }
         Ok(socket)
     }
 
@@ -61,7 +67,7 @@ impl SlowSocket {
     ///
     /// # Errors
     /// The system's. ENETDOWN is told once when the device goes down, and the socket goes on when it is up again.
-    pub fn recv<'a>(&self, buffer: &'a mut SlowBuffer) -> io::Result<Option<&'a [u8]>> {
+    pub fn recv<'a>(&self, buffer: &'a mut ControlBuffer) -> io::Result<Option<&'a [u8]>> {
         match rustix::io::read(&self.fd, &mut buffer.0[..]) {
             Ok(length) => Ok(Some(&buffer.0[..length])),
             Err(rustix::io::Errno::AGAIN) => Ok(None),
@@ -91,44 +97,24 @@ impl SlowSocket {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Lets in what is untagged, from the wire, and to the Slow Protocols' address.
-    fn filter(&self) -> io::Result<()> {
-        const LOAD_WORD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
-        const LOAD_HALF: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
-        const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        const TAG_PRESENT: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_VLAN_TAG_PRESENT).cast_unsigned();
-        const PACKET_TYPE: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_PKTTYPE).cast_unsigned();
-        let [a, b, c, d, e, f] = slow::DESTINATION;
-        // What must be equal to what; the kernel calls a frame with a tag of no VLAN device here another host's.
-        let conditions = [
-            (LOAD_WORD, 0, u32::from_be_bytes([a, b, c, d])),
-            (LOAD_HALF, 4, u32::from_be_bytes([0, 0, e, f])),
-            (LOAD_WORD, TAG_PRESENT, 0),
-            (LOAD_WORD, PACKET_TYPE, u32::from(libc::PACKET_MULTICAST)),
-        ];
-        let mut program: Vec<libc::sock_filter> = Vec::new();
-        for (index, (load, from, value)) in conditions.into_iter().enumerate() {
-            // Past the remaining conditions and the instruction that takes the frame.
-            let to_refusal = (conditions.len() - index - 1) * 2 + 1;
-            program.push(libc::sock_filter { code: load as u16, jt: 0, jf: 0, k: from });
-            program.push(libc::sock_filter { code: IF_EQUAL as u16, jt: 0, jf: to_refusal as u8, k: value });
-        }
-        for octets in [MAX_OCTETS as u32, 0] {
-            let code = (libc::BPF_RET | libc::BPF_K) as u16;
-            program.push(libc::sock_filter { code, jt: 0, jf: 0, k: octets });
-        }
+    fn filter(&self, hears: &Hears) -> io::Result<()> {
+        let mut program = filter::program(hears, MAX_OCTETS as u32);
         let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
         // The kernel copies the instructions, which live until the end of this function.
         self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
     }
 
-    fn bind(&self, ifindex: u32) -> io::Result<()> {
+    fn bind(&self, ifindex: u32, hears: &Hears) -> io::Result<()> {
         // SAFETY: sockaddr_ll is plain numbers; all zero is a value of it.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
-        // Behind the kernel's executor and the shield of the host's stack, which let these frames pass: a socket for
-        // all protocols would cost every frame a filter.
-        address.sll_protocol = slow::ETHERTYPE.to_be();
+        address.sll_protocol = match hears {
+            // Behind the kernel's executor and the shield of the host's stack, which let these frames pass: a socket
+            // for all protocols would cost every frame a filter.
+            Hears::SlowProtocols => slow::ETHERTYPE.to_be(),
+            // Before both: these frames are forwarded too.
+            Hears::Probes(_) => (libc::ETH_P_ALL as u16).to_be(),
+        };
         address.sll_ifindex = ifindex.cast_signed();
         // SAFETY: the pointer and the length are those of a live sockaddr_ll.
         let result = unsafe {
@@ -165,9 +151,9 @@ impl SlowSocket {
 
 /// Room for one received frame.
 #[derive(Debug)]
-pub struct SlowBuffer([u8; MAX_OCTETS]);
+pub struct ControlBuffer([u8; MAX_OCTETS]);
 
-impl Default for SlowBuffer {
+impl Default for ControlBuffer {
     fn default() -> Self {
         Self([0; MAX_OCTETS])
     }
