@@ -1,4 +1,4 @@
-//! Each mode of a bond, with what it needs at the other end of its wires and what it may cost.
+//! Each mode of a bond, with what it needs at the other end of its wires and how it shares out what it sends.
 
 use std::time::Duration;
 

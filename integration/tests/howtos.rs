@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use bond_port::BondOptions;
 use integration::capture::Capture;
 use integration::modes::{FarEnd, Lab};
 use integration::netns::{Namespace, format_mac};
@@ -13,7 +12,7 @@ use integration::probe::Probe;
 use integration::process::eventually;
 use integration::radio::{Radio, SPEED};
 use integration::switch::{BOND, BRIDGE, Kind, Switch as _, Vswitch, finish_checksums};
-use integration::testing::{Turn, reaches, skip, switch_turn};
+use integration::testing::{reaches, switch_turn};
 use integration::topology::{HOST, REMOTE, Topology, Upstream, ipv4, ipv6};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -347,7 +346,7 @@ fn a_xen_host() -> Result<()> {
 /// nobody sees it is noticed, and found again.
 #[test]
 fn adaptive_load_balancing_with_arp_probes() -> Result<()> {
-    let Some(_turn) = alb_turn()? else { return Ok(()) };
+    let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
     let lab = Lab::without_bond(FarEnd::Ports, Kind::Workers, 1, 2)?;
     let (topology, switch) = (&lab.topology, &lab.near);
     rename(&topology.host, "u1", "eth0")?;
@@ -369,13 +368,4 @@ fn adaptive_load_balancing_with_arp_probes() -> Result<()> {
         ensure!(reaches(topology.guest(1), target), "{nic} is back");
     }
     Ok(())
-}
-
-fn alb_turn() -> Result<Option<Turn>> {
-    let mut options = BondOptions::default();
-    if options.set("mode", "6").and_then(|_| options.set("arp_interval", "100")).is_err() {
-        skip("this version has no ARP probes in mode 6");
-        return Ok(None);
-    }
-    switch_turn(&[])
 }
