@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use integration::capture::Capture;
 use integration::fdb_watch::FdbWatch;
 use integration::netns::{Namespace, format_mac};
 use integration::probe::Probe;
@@ -16,6 +17,8 @@ use integration::switch::{BOND, BRIDGE, Vswitch};
 use integration::tcp::{Stream, bad_checksums};
 use integration::testing::{fast_turn, reaches, setting, switch_turn};
 use integration::topology::{HOST, Topology, Upstream, ipv4, ipv6};
+use integration::wire::{arp_request, gratuitous_arp};
+use serde_json::Value;
 
 const HOSTS: u8 = 8;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,6 +29,10 @@ const CORRECTED: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 /// Of each stream, in octets a second: all together far less than what a busy machine carries.
 const RATE: u32 = 400_000;
+/// The last octet of an address that moves.
+const SHARED: u8 = 77;
+/// The second guest.
+const GUEST_2: [u8; 6] = [2, 0, 0, 0, 0, 2];
 /// Most datagrams that a pulled cable may cost each flow of 1 ms. The hosts go on sending to the lost member's address, which
 /// comes by the other as soon as that has told the switch.
 const PULL_LIMIT: u64 = 60;
@@ -144,6 +151,14 @@ impl Lab {
             anyhow::Ok((count("rx")?, count("tx")?))
         };
         Ok([of("p1")?, of("p2")?])
+    }
+
+    /// What `bond/show` says of receiving.
+    fn receive(&self) -> Result<Value> {
+        let shown = self.switch.json(&format!("bond/show {BOND}"))?;
+        let receive = &shown[BOND]["receive"];
+        ensure!(receive.is_object(), "nothing is said of receiving: {shown}");
+        Ok(receive.clone())
     }
 
     fn watch(&self) -> Result<FdbWatch> {
@@ -365,16 +380,133 @@ fn no_guest_takes_anothers_address() -> Result<()> {
         thief.sysctl("ipv4/ip_nonlocal_bind", "1")?;
         let stream =
             Stream::start((&lab.hosts[1], ipv4(octet(1))), (lab.topology.guest(1), ipv4(1)), Some(RATE))?;
-        let by = integration::capture::Capture::open(thief, "eth0")?;
-        let IpAddr::V4(stolen) = ipv4(1) else { unreachable!() };
-        let IpAddr::V4(other) = ipv4(octet(0)) else { unreachable!() };
+        let by = Capture::open(thief, "eth0")?;
+        let (IpAddr::V4(stolen), IpAddr::V4(other)) = (ipv4(1), ipv4(octet(0))) else { unreachable!() };
         for _ in 0..20 {
-            by.send(&integration::wire::arp_request(([2, 0, 0, 0, 0, 2], stolen), other))?;
+            by.send(&arp_request((GUEST_2, stolen), other))?;
             std::thread::sleep(Duration::from_millis(20));
         }
         all_live(std::slice::from_ref(&stream))?;
-        let bond = lab.switch.json(&format!("bond/show {BOND}"))?.to_string();
-        ensure!(bond.contains("refused"), "a refused claim is not told: {bond}");
+        ensure!(
+            lab.receive()?["refused"].as_u64() >= Some(20),
+            "refused claims are not told: {}",
+            lab.receive()?
+        );
+        // Nor later, when the first one has been asked whether it still has it.
+        std::thread::sleep(Duration::from_millis(1500));
+        by.send(&arp_request((GUEST_2, stolen), other))?;
+        all_live(std::slice::from_ref(&stream))
+    })
+}
+
+/// An address moves between two stations (VRRP, say). Hosts end with a member's address for it, or with the new one's own.
+fn passed_on(to: impl Fn(&Lab) -> &Namespace, by_member: bool) -> Result<()> {
+    by_both(|fastpath| {
+        let lab = Lab::new(fastpath, 2)?;
+        let hosts = &lab.hosts[1..];
+        let first = lab.topology.guest(1);
+        first.ip(&format!("addr add {}/24 dev eth0", ipv4(SHARED)))?;
+        ensure!(hosts.iter().all(|host| reaches(host, ipv4(SHARED))), "a host can't reach the address");
+        let told = || -> Result<Vec<String>> {
+            let each = (1..lab.hosts.len()).map(|host| lab.told(host, ipv4(SHARED)));
+            each.map(|told| told?.context("a host knows nobody")).collect()
+        };
+        let is_member = |mac: &String| [1, 2].map(member_mac).contains(mac);
+        eventually("the hosts have members' addresses", DEADLINE, || {
+            Ok(told()?.iter().all(is_member).then_some(()))
+        })?;
+
+        let heir = to(&lab);
+        first.ip(&format!("addr del {}/24 dev eth0", ipv4(SHARED)))?;
+        heir.ip(&format!("addr add {}/24 dev eth0", ipv4(SHARED)))?;
+        let mac = heir.mac("eth0")?;
+        let IpAddr::V4(shared) = ipv4(SHARED) else { unreachable!() };
+        Capture::open(heir, "eth0")?.send(&gratuitous_arp(mac, shared))?;
+        let is_right = |told: &String| if by_member { is_member(told) } else { *told == format_mac(mac) };
+        let reached = || {
+            let all = hosts.iter().all(|host| reaches(host, ipv4(SHARED))) && told()?.iter().all(is_right);
+            Ok(all.then_some(()))
+        };
+        eventually("the hosts follow", DEADLINE, reached).with_context(|| format!("{:?}", told()))?;
+        // The first one has had its second to object. Now all that know a guest by this member are told another.
+        std::thread::sleep(Duration::from_millis(1500));
+        lab.topology.pull("u2")?;
+        eventually("no host sends to the lost member", DEADLINE, || {
+            Ok(told()?.iter().all(|mac| *mac != member_mac(2)).then_some(()))
+        })?;
+        eventually("the hosts reach it by the other member", DEADLINE, reached)
+            .with_context(|| format!("{:?}", told()))?;
+        std::thread::sleep(Duration::from_millis(1500));
+        ensure!(told()?.iter().all(is_right), "a host was told of the first one again: {:?}", told()?);
+        Ok(())
+    })
+}
+
+#[test]
+fn an_address_passed_to_another_guest_is_followed() -> Result<()> {
+    passed_on(|lab| lab.topology.guest(2), true)
+}
+
+#[test]
+fn an_address_passed_to_a_host_beyond_is_let_go() -> Result<()> {
+    passed_on(|lab| &lab.hosts[0], false)
+}
+
+/// A guest has the address of a member: nobody is told to send to that one.
+#[test]
+fn a_members_address_that_a_guest_has_is_not_used() -> Result<()> {
+    by_both(|fastpath| {
+        let lab = Lab::new(fastpath, 1)?;
+        let guest = lab.topology.guest(1);
+        guest.ip(&format!("link set eth0 address {}", member_mac(2)))?;
+        eventually("the conflict is told", DEADLINE, || {
+            reaches(guest, ipv4(octet(0)));
+            let shown = lab.switch.vsctl(&format!("bond/explain {BOND}"))?;
+            Ok(shown.contains("u2 has the same address as a guest on g1").then_some(()))
+        })?;
+        for (n, host) in lab.hosts.iter().enumerate() {
+            ensure!(reaches(host, ipv4(1)) && reaches(guest, ipv4(octet(n))), "host {n}");
+        }
+        let receive = lab.receive()?;
+        let members = receive["members"].as_array().context("no members")?;
+        let told: Vec<_> = members.iter().map(|of| &of["member"]).collect();
+        ensure!(told == ["u1"], "hosts are told to send to {told:?}");
+        Ok(())
+    })
+}
+
+/// By the kernel all goes on while there is no daemon. The next one knows the guests, so that hosts which have a member's
+/// address for them reach them at once.
+#[test]
+fn a_killed_daemon_is_followed_by_one_that_knows_the_guests() -> Result<()> {
+    by_both(|fastpath| {
+        let mut lab = Lab::new(fastpath, 2)?;
+        for family in [ipv4 as Family, ipv6] {
+            lab.meet(family)?;
+            lab.until_shared(family, DEADLINE)?;
+        }
+        let streams = lab.streams(ipv4)?;
+        all_live(&streams)?;
+        lab.switch.kill()?;
+        if fastpath {
+            std::thread::sleep(Duration::from_secs(3));
+            all_live(&streams)?;
+        }
+        lab.switch.launch()?;
+        all_live(&streams)?;
+        let bond = lab.switch.json(&format!("bond/show {BOND}"))?;
+        let guests = &bond[BOND]["receive"]["guests"];
+        ensure!(guests.as_u64() >= Some(4), "{guests} addresses are known");
+        for (n, namespace) in lab.hosts.iter().enumerate() {
+            for family in [ipv4 as Family, ipv6] {
+                let told = lab.told(n, family(1))?;
+                ensure!(
+                    [1, 2].map(|uplink| Some(member_mac(uplink))).contains(&told),
+                    "host {n} has {told:?}"
+                );
+                ensure!(reaches(namespace, family(1)), "host {n} doesn't reach {}", family(1));
+            }
+        }
         Ok(())
     })
 }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use integration::capture::Capture;
-use integration::modes::{self, FarEnd, Lab};
+use integration::modes::{FarEnd, Lab};
 use integration::netns::{Namespace, format_mac};
 use integration::numbered;
 use integration::probe::Probe;
 use integration::process::eventually;
 use integration::radio::{Radio, SPEED};
 use integration::switch::{BOND, BRIDGE, Kind, Switch as _, Vswitch, finish_checksums};
-use integration::testing::{Turn, reaches, skip, switch_turn};
+use integration::testing::{reaches, switch_turn};
 use integration::topology::{HOST, REMOTE, Topology, Upstream, ipv4, ipv6};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -346,7 +346,7 @@ fn a_xen_host() -> Result<()> {
 /// nobody sees it is noticed, and found again.
 #[test]
 fn adaptive_load_balancing_with_arp_probes() -> Result<()> {
-    let Some(_turn) = alb_turn()? else { return Ok(()) };
+    let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
     let lab = Lab::without_bond(FarEnd::Ports, Kind::Workers, 1, 2)?;
     let (topology, switch) = (&lab.topology, &lab.near);
     rename(&topology.host, "u1", "eth0")?;
@@ -368,12 +368,4 @@ fn adaptive_load_balancing_with_arp_probes() -> Result<()> {
         ensure!(reaches(topology.guest(1), target), "{nic} is back");
     }
     Ok(())
-}
-
-fn alb_turn() -> Result<Option<Turn>> {
-    if !modes::known("balance-alb") {
-        skip("this version has no balance-alb");
-        return Ok(None);
-    }
-    switch_turn(&[])
 }

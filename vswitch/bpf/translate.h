@@ -9,6 +9,7 @@
 #include "frame.h"
 #include "layout.h"
 #include "maps.h"
+#include "tables.h"
 
 #define HARDWARE_ETHERNET 1
 #define ARP_REQUEST 1

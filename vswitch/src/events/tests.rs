@@ -41,6 +41,18 @@ fn every_kind_as_json() {
             json!({"type": "mac_moved", "bridge": "br0", "vlan": 10, "mac": "02:00:00:00:00:0a", "from": "tap0", "to": "bond0"}),
         ),
         (
+            EventKind::ClaimRefused {
+                bridge: text("br0"),
+                vlan: 0,
+                ip: "192.0.2.1".parse().unwrap(),
+                mac: "02:00:00:00:00:0a".parse().unwrap(),
+                port: text("tap1"),
+                owner: "02:00:00:00:00:0b".parse().unwrap(),
+                owner_port: text("tap0"),
+            },
+            json!({"type": "claim_refused", "bridge": "br0", "vlan": 0, "ip": "192.0.2.1", "mac": "02:00:00:00:00:0a", "port": "tap1", "owner": "02:00:00:00:00:0b", "owner_port": "tap0"}),
+        ),
+        (
             EventKind::MemberDisabled { bond: text("bond0"), member: text("eth1"), disabled: true },
             json!({"type": "member_disabled", "bond": "bond0", "member": "eth1", "disabled": true}),
         ),

@@ -177,6 +177,17 @@ impl Peers {
         }
     }
 
+    /// A guest that does not have the address has told everybody that it has it: each host that knows it has that MAC now, and
+    /// is to be put right.
+    pub fn contradict(&mut self, now: Duration, vlan: u16, guest: IpAddr, mac: MacAddr, table: &Table) {
+        for key in self.of_guest(vlan, guest) {
+            if let Some(pair) = self.pairs.get_mut(&key) {
+                pair.word.has = Some(mac);
+            }
+            self.check(now, key, table);
+        }
+    }
+
     /// Another guest has the address now. Who was told a member's address need not be told anew.
     pub fn hand_over(&mut self, now: Duration, vlan: u16, guest: IpAddr, mac: MacAddr, table: &Table) {
         for key in self.of_guest(vlan, guest) {

@@ -33,7 +33,7 @@ use crate::restart::KeptGuest;
 use crate::transaction::reply::{ReceiveMember, ReceiveStatus};
 
 /// At most so often the executors get a new list of guests.
-const GUESTS_PACE: Duration = Duration::from_millis(5);
+const GUESTS_PACE: Duration = Duration::from_millis(20);
 /// Hosts told at once, and the time until the next are.
 const BATCH: usize = 64;
 const PACE: Duration = Duration::from_millis(1);
@@ -74,8 +74,10 @@ impl Default for Receiving {
 /// When refused claims were logged last, and when the list of guests was published.
 #[derive(Debug, Default)]
 pub(super) struct GuestNews {
-    /// The published list of some bridge is old.
+    /// The published list of some bridge is old, if any bond goes by one.
     stale: bool,
+    /// Some bond does.
+    balances: bool,
     published: Duration,
     logged: Option<Duration>,
 }
@@ -130,7 +132,15 @@ impl Switch {
                 self.pass_on(now, number, key, claim.mac);
             }
             Claimed::Known => {}
-            Claimed::Refused(owner) => return self.refuse(now, number, key, guest, owner),
+            Claimed::Refused(owner) => {
+                if heard.is_news && heard.dst.is_multicast() {
+                    self.contradict(now, number, key, claim.mac);
+                }
+                return self.refuse(now, number, key, guest, owner);
+            }
+        }
+        if !self.news.balances {
+            return;
         }
         let Some(bridge) = self.bridges.get(number) else { return };
         // The executors name a member only for guests whose address they know.
@@ -221,12 +231,14 @@ impl Switch {
     /// member, and the upstream switch if a member's address is elsewhere.
     pub(super) fn follow_receive(&mut self, now: Duration) {
         let mut learn = Vec::new();
+        self.news.balances = false;
         for (id, port) in self.ports.iter_mut() {
             let balances = |bond: &&Bond| bond.options().mode == Mode::BalanceAlb;
             let Some(bond) = port.bond.as_ref().filter(balances) else {
                 port.receiving = None;
                 continue;
             };
+            self.news.balances = true;
             let receiving = port.receiving.get_or_insert_default();
             let Some(plan) = bond.receive() else { continue };
             if receiving.table != plan.table {
@@ -276,7 +288,8 @@ impl Switch {
             let update = receiving.peers.next_deadline().map(|at| at.max(receiving.next_update));
             Some(update.map_or(receiving.next_learning, |at| at.min(receiving.next_learning)))
         });
-        let guests = self.news.stale.then_some(self.news.published + GUESTS_PACE);
+        let news = &self.news;
+        let guests = (news.stale && news.balances).then_some(news.published + GUESTS_PACE);
         let contests = self.bridges.iter().filter_map(|(_, bridge)| bridge.owners.next_deadline());
         of_ports.chain(guests).chain(contests).min()
     }
@@ -348,10 +361,12 @@ impl Switch {
 
     /// Brings the lists of guests up to date that the next tables have.
     pub(super) fn refresh_guests(&mut self) {
-        if !std::mem::take(&mut self.news.stale) {
+        // Where no bond goes by them they wait until one does.
+        if !self.news.stale || !self.bonds().any(|(_, bond)| bond.options().mode == Mode::BalanceAlb) {
             return;
         }
-        self.restart.changed();
+        self.news.stale = false;
+        self.restart.heard();
         for (_, bridge) in self.bridges.iter_mut() {
             let guests = bridge.owners.guests();
             if *bridge.guests != guests {
@@ -361,18 +376,18 @@ impl Switch {
     }
 
     fn publish_guests(&mut self, now: Duration) {
-        if self.news.stale && now >= self.news.published + GUESTS_PACE {
+        if self.news.stale && self.news.balances && now >= self.news.published + GUESTS_PACE {
             self.news.published = now;
-            if self.ports.iter().any(|(_, port)| port.receiving.is_some()) {
-                self.publish();
-            } else {
-                self.refresh_guests();
-            }
+            self.publish();
         }
     }
 
-    /// Tells hosts where guests' addresses are, as many as are due and may be told at once.
+    /// Tells hosts where guests' addresses are, as many as are due and may be told at once. Not before the executors know the
+    /// guests: what hosts send to a member then would go nowhere.
     fn send_updates(&mut self, now: Duration) {
+        if self.news.stale {
+            return;
+        }
         let mut batches = Vec::new();
         for (id, port) in self.ports.iter_mut() {
             let (Some(receiving), Some(bond)) = (port.receiving.as_deref_mut(), port.bond.as_ref()) else {

@@ -187,3 +187,22 @@ fn another_guest_takes_an_address_over() {
     let update = peers.poll(ms(5000), 9, &all(SECOND));
     assert_eq!((update.len(), update[0].mac), (2, HEIR));
 }
+
+#[test]
+fn hosts_that_a_liar_has_told_are_put_right_at_once() {
+    const LIAR: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
+    let (mut peers, table) = (Peers::default(), all(FIRST));
+    peers.hear(ms(0), key(1), word(1, Some(FIRST)), &table);
+    peers.contradict(ms(1), VLAN, ip(2), LIAR, &table);
+    assert_eq!(peers.next_deadline(), None, "another address");
+    peers.contradict(ms(1), VLAN, ip(1), LIAR, &table);
+    let update = Update { key: key(1), mac: GUEST, peer_ip: ip(101), tell: FIRST };
+    assert_eq!(peers.poll(ms(1), 9, &table), [update]);
+    // However often it is said: an update each 50 ms.
+    let mut updates = 0;
+    for now in 2..502 {
+        peers.contradict(ms(now), VLAN, ip(1), LIAR, &table);
+        updates += peers.poll(ms(now), 9, &table).len();
+    }
+    assert_eq!(updates, 10);
+}

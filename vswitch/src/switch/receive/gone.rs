@@ -51,6 +51,15 @@ impl Switch {
         }
     }
 
+    /// A guest has told everybody that another's address is its own: hosts are put right.
+    pub(super) fn contradict(&mut self, now: Duration, bridge: u16, (vlan, ip): Key, mac: MacAddr) {
+        for (_, port) in self.ports.iter_mut().filter(|(_, port)| port.bridge == bridge) {
+            if let Some(Receiving { peers, table, .. }) = port.receiving.as_deref_mut() {
+                peers.contradict(now, vlan, ip, mac, table);
+            }
+        }
+    }
+
     /// Asks guests whose addresses others claim, and takes them from those that do not answer.
     pub(super) fn judge_contests(&mut self, now: Duration) {
         let mut verdicts = Vec::new();
