@@ -174,6 +174,11 @@ impl Owners {
         self.contests.defend(key);
     }
 
+    /// Somebody beyond a bond claims an address, and it is not clear yet whether it has gone there.
+    pub fn is_disputed(&self, key: &Key) -> bool {
+        self.contests.is_disputed(key)
+    }
+
     /// When [`Self::poll_contests`] has something to say.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.contests.next_deadline()
@@ -189,7 +194,7 @@ impl Owners {
                     self.put(key, Owner { mac, port, seen: now });
                 }
                 Verdict::Lost { key, to: None, .. } => self.lose(key),
-                Verdict::Ask { .. } => {}
+                Verdict::Ask { .. } | Verdict::Kept { .. } => {}
             }
         }
         verdicts

@@ -177,12 +177,19 @@ impl Peers {
         }
     }
 
-    /// A guest that does not have the address has told everybody that it has it: each host that knows it has that MAC now, and
-    /// is to be put right.
-    pub fn contradict(&mut self, now: Duration, vlan: u16, guest: IpAddr, mac: MacAddr, table: &Table) {
+    /// Somebody who does not have the address has told everybody that it has it: each host that knows it has this MAC now, or
+    /// `None`: nobody knows which, and is to be put right.
+    pub fn contradict(
+        &mut self,
+        now: Duration,
+        vlan: u16,
+        guest: IpAddr,
+        mac: Option<MacAddr>,
+        table: &Table,
+    ) {
         for key in self.of_guest(vlan, guest) {
             if let Some(pair) = self.pairs.get_mut(&key) {
-                pair.word.has = Some(mac);
+                pair.word.has = mac;
             }
             self.check(now, key, table);
         }

@@ -134,7 +134,7 @@ impl Switch {
             Claimed::Known => {}
             Claimed::Refused(owner) => {
                 if heard.is_news && heard.dst.is_multicast() {
-                    self.contradict(now, number, key, claim.mac);
+                    self.contradict(now, number, key, Some(claim.mac));
                 }
                 return self.refuse(now, number, key, guest, owner);
             }
@@ -400,12 +400,15 @@ impl Switch {
             }
             receiving.next_update = now + PACE;
             let Some(bridge) = self.bridges.get(port.bridge) else { continue };
-            // Hosts are not to be told of a guest that has just gone to where they are.
+            // Nobody is told of a guest, or of its address, that may have gone to where the hosts are.
             let tick = Tick::at(now);
-            let is_beyond =
-                |update: &Update| bridge.fdb.lookup(update.key.vlan, update.mac, tick) == Some(PortId(id));
-            let frames = (updates.into_iter())
-                .filter(|update| port.vlan.contains(update.key.vlan) && !is_beyond(update));
+            let is_here = |update: &Update| {
+                let Key { vlan, guest, .. } = update.key;
+                bridge.fdb.lookup(vlan, update.mac, tick) != Some(PortId(id))
+                    && !bridge.owners.is_disputed(&(vlan, guest))
+            };
+            let frames =
+                (updates.into_iter()).filter(|update| port.vlan.contains(update.key.vlan) && is_here(update));
             let frames = frames.filter_map(|update| {
                 let tag = port.vlan.egress_tag(update.key.vlan, None);
                 Some((frame(now, bridge, &update)?, tag))

@@ -24,6 +24,11 @@ pub enum Verdict {
         /// Whom.
         owner: Owner,
     },
+    /// The owner has said that it has the address, which somebody beyond a bond had claimed.
+    Kept {
+        /// The address.
+        key: Key,
+    },
     /// The owner has said nothing and lost it.
     Lost {
         /// The address.
@@ -66,6 +71,11 @@ impl Contests {
         self.0.remove(key);
     }
 
+    /// Somebody beyond a bond claims it, and it is not clear yet who has it.
+    pub(super) fn is_disputed(&self, key: &Key) -> bool {
+        self.0.get(key).is_some_and(|contest| contest.by.is_none())
+    }
+
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.0.values().map(|contest| contest.next).min()
     }
@@ -78,8 +88,10 @@ impl Contests {
             }
             let Some(owner) = owner(key) else { return false };
             if contest.asked >= TIMES {
-                if !contest.defended {
-                    verdicts.push(Verdict::Lost { key: *key, owner, to: contest.by });
+                match (contest.defended, contest.by) {
+                    (false, to) => verdicts.push(Verdict::Lost { key: *key, owner, to }),
+                    (true, None) => verdicts.push(Verdict::Kept { key: *key }),
+                    (true, Some(_)) => {}
                 }
                 return false;
             }

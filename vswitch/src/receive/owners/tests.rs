@@ -112,6 +112,7 @@ fn fight(owners: &mut Owners, from: Duration, answers: bool) -> (usize, Option<M
                         owners.claim(now, key, (owner.port, owner.mac), |_, _| true);
                     }
                 }
+                Verdict::Kept { key } => assert!(answers && !owners.is_disputed(&key)),
                 Verdict::Lost { owner, .. } => assert_eq!(owner.mac, mac(1)),
             }
         }
@@ -129,6 +130,11 @@ fn who_does_not_stand_up_for_its_address_loses_it() {
         says(&mut owners, 0, 1, 9, true);
         owners.contest(at(1), key, by);
         owners.contest(at(1), key, None);
+        assert_eq!(
+            owners.is_disputed(&key),
+            by.is_none(),
+            "a guest of ours is not believed before the other is gone"
+        );
         assert_eq!(fight(&mut owners, at(1), true), (1, Some(mac(1)), within));
         owners.contest(at(5), key, by);
         assert_eq!(fight(&mut owners, at(5), false), (3, heir, within));

@@ -193,16 +193,18 @@ fn hosts_that_a_liar_has_told_are_put_right_at_once() {
     const LIAR: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
     let (mut peers, table) = (Peers::default(), all(FIRST));
     peers.hear(ms(0), key(1), word(1, Some(FIRST)), &table);
-    peers.contradict(ms(1), VLAN, ip(2), LIAR, &table);
+    peers.contradict(ms(1), VLAN, ip(2), Some(LIAR), &table);
     assert_eq!(peers.next_deadline(), None, "another address");
-    peers.contradict(ms(1), VLAN, ip(1), LIAR, &table);
+    peers.contradict(ms(1), VLAN, ip(1), Some(LIAR), &table);
     let update = Update { key: key(1), mac: GUEST, peer_ip: ip(101), tell: FIRST };
     assert_eq!(peers.poll(ms(1), 9, &table), [update]);
     // However often it is said: an update each 50 ms.
     let mut updates = 0;
     for now in 2..502 {
-        peers.contradict(ms(now), VLAN, ip(1), LIAR, &table);
+        peers.contradict(ms(now), VLAN, ip(1), Some(LIAR), &table);
         updates += peers.poll(ms(now), 9, &table).len();
     }
     assert_eq!(updates, 10);
+    peers.contradict(ms(9000), VLAN, ip(1), None, &table);
+    assert_eq!(told(&mut peers, ms(9000), &table), [(host(1), FIRST)]);
 }

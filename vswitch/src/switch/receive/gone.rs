@@ -51,8 +51,8 @@ impl Switch {
         }
     }
 
-    /// A guest has told everybody that another's address is its own: hosts are put right.
-    pub(super) fn contradict(&mut self, now: Duration, bridge: u16, (vlan, ip): Key, mac: MacAddr) {
+    /// Somebody has told everybody that an address of a guest is its own: hosts are put right.
+    pub(super) fn contradict(&mut self, now: Duration, bridge: u16, (vlan, ip): Key, mac: Option<MacAddr>) {
         for (_, port) in self.ports.iter_mut().filter(|(_, port)| port.bridge == bridge) {
             if let Some(Receiving { peers, table, .. }) = port.receiving.as_deref_mut() {
                 peers.contradict(now, vlan, ip, mac, table);
@@ -80,6 +80,7 @@ impl Switch {
                         bridge.owners.defend(&key);
                     }
                 }
+                Verdict::Kept { key } => self.contradict(now, bridge, key, None),
                 Verdict::Lost { key: (vlan, ip), owner, to } => {
                     self.news.stale = true;
                     let name = self.bridges.get(bridge).map_or("", |bridge| &bridge.name);
