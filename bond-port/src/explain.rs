@@ -42,7 +42,7 @@ impl Bond {
     /// Two members with one address, if this one is among them, or a guest that has its address: the network can't tell them
     /// apart. For the log, and part of [`Self::explain`].
     pub fn address_problem(&self, member: &str) -> Option<String> {
-        if let Some(taken) = self.member(member).and_then(|member| taken(member)) {
+        if let Some(taken) = self.member(member).and_then(taken) {
             return Some(taken);
         }
         let mac = |member: &Member| member.device().and(member.mac()).filter(|mac| mac.is_valid_source());
