@@ -2,6 +2,7 @@
 
 mod active_backup;
 mod ad;
+mod alb;
 mod buckets;
 mod by_hand;
 mod explain;
