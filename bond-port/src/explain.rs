@@ -2,6 +2,7 @@
 
 mod ad;
 mod probes;
+mod receive;
 
 use core::time::Duration;
 
@@ -69,9 +70,13 @@ impl Bond {
             TransmitPlan::Balanced { hash, table, .. } => {
                 let way = self.way(*hash, table.len());
                 let sending = members.iter().filter(sends).count();
+                let comes_in = match self.receive() {
+                    Some(_) => "and everything comes in that is not sent to another member's address,",
+                    None => "and everything comes in,",
+                };
                 format!(
                     "{name} ({mode}) has carrier: IP between stations leaves by {sending} of {} members, picked by \
-                     {way}; everything else leaves, and everything comes in, by {}, active for {}{}",
+                     {way}; everything else leaves, {comes_in} by {}, active for {}{}",
                     members.len(),
                     status.active.as_deref().unwrap_or("none"),
                     span(status.active_age.unwrap_or_default()),
@@ -119,7 +124,7 @@ impl Bond {
         let mut lines = vec![self.sending(status, member)];
         lines.extend(link(status, member));
         lines.extend(self.probing(status, member));
-        lines.push(receiving(member));
+        lines.extend(self.received(member));
         lines.extend(self.primary(status, member));
         lines.extend(prio(status, member));
         lines.extend(self.address_problem(&member.name));

@@ -186,3 +186,32 @@ fn other_modes_receive_by_no_address() {
         assert!(rig.bond.receive().is_some() && rig.bond.revision() > revision, "{mode}");
     }
 }
+
+#[test]
+fn it_is_told_who_receives_what() {
+    let mut rig = Rig::up(ALB, 2);
+    let said = |rig: &Rig| -> Vec<String> {
+        let explanation = rig.bond.explain(rig.now);
+        let members = explanation.members.into_iter().flat_map(|(_, lines)| lines);
+        core::iter::once(explanation.summary).chain(members).collect()
+    };
+    let has = |lines: &[String], wanted: &str| {
+        assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted}: {lines:#?}");
+    };
+    let lines = said(&rig);
+    has(&lines, "and everything comes in that is not sent to another member's address, by eth0, active for");
+    has(
+        &lines,
+        "receives also what is sent to its own address, 02:00:00:00:00:00: guests name it to the peers in 128 of 256",
+    );
+    has(
+        &lines,
+        "receives what is sent to its own address, 02:00:00:00:00:01: guests name it to the peers in 128 of 256 buckets; \
+         nothing else",
+    );
+    rig.link(1, false);
+    has(&said(&rig), "what is sent to its own address, 02:00:00:00:00:01, comes in by eth0");
+    let report = LinkReport { mac: mac(0), ..rig.report(1, true) };
+    rig.bond.handle_link(rig.now, &name(1), Some(report));
+    has(&said(&rig), "is named to no peer: it has no address of its own");
+}
