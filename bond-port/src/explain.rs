@@ -73,20 +73,17 @@ impl Bond {
             TransmitPlan::Balanced { hash, table, .. } => {
                 let way = self.way(*hash, table.len());
                 let sending = members.iter().filter(sends).count();
-                let home = format!(
-                    "{}, active for {}{}",
+                let comes_in = match self.receive() {
+                    Some(_) => "and everything comes in that is not sent to another member's address,",
+                    None => "and everything comes in,",
+                };
+                format!(
+                    "{name} ({mode}) has carrier: IP between stations leaves by {sending} of {} members, picked by \
+                     {way}; everything else leaves, {comes_in} by {}, active for {}{}",
+                    members.len(),
                     status.active.as_deref().unwrap_or("none"),
                     span(status.active_age.unwrap_or_default()),
                     cause(status),
-                );
-                let rest = match self.receive() {
-                    Some(plan) => self.spread(plan, &home),
-                    None => format!("everything else leaves, and everything comes in, by {home}"),
-                };
-                let all = members.len();
-                format!(
-                    "{name} ({mode}) has carrier: IP between stations leaves by {sending} of {all} members, picked by \
-                     {way}; {rest}"
                 )
             }
             TransmitPlan::RoundRobin { members: senders, per_member, .. } => {
@@ -130,7 +127,7 @@ impl Bond {
         let mut lines = vec![self.sending(status, member)];
         lines.extend(link(status, member));
         lines.extend(self.probing(status, member));
-        lines.push(self.by_own_address(status, member).unwrap_or_else(|| receiving(member)));
+        lines.extend(self.received(member));
         lines.extend(self.primary(status, member));
         lines.extend(prio(status, member));
         lines.extend(self.address_problem(&member.name));

@@ -124,20 +124,29 @@ impl Bond {
         let loads = rebalancer.loads().into_iter().flatten().enumerate().filter(|(_, load)| **load > 0);
         let loaded =
             |(bucket, load): (usize, &u64)| Some(BucketLoad { bucket, member: holder(bucket)?, load: *load });
-        let moved = |moved: &Moved<MemberId>| BucketMove {
+        Some(Rebalancing {
+            next: rebalancer.next_deadline().unwrap_or(now).saturating_sub(now),
+            moved: rebalancer.moved(),
+            loads: loads.filter_map(loaded).collect(),
+            last: rebalancer.last_moves().map(|moved| self.told(now, moved)).collect(),
+        })
+    }
+
+    /// The last moves of buckets of [`Self::receive`], 32 at most, oldest first.
+    pub fn last_receive_moves(&self, now: Duration) -> Vec<BucketMove> {
+        let moves = self.receive_rebalancer().into_iter().flat_map(Rebalancer::last_moves);
+        moves.map(|moved| self.told(now, moved)).collect()
+    }
+
+    fn told(&self, now: Duration, moved: &Moved<MemberId>) -> BucketMove {
+        BucketMove {
             age: now.saturating_sub(moved.at),
             by_hand: moved.cause == Cause::Hand,
             bucket: moved.what.bucket,
             from: self.name_of(moved.what.from),
             to: self.name_of(moved.what.to),
             load: moved.what.load,
-        };
-        Some(Rebalancing {
-            next: rebalancer.next_deadline().unwrap_or(now).saturating_sub(now),
-            moved: rebalancer.moved(),
-            loads: loads.filter_map(loaded).collect(),
-            last: rebalancer.last_moves().map(moved).collect(),
-        })
+        }
     }
 
     fn name_of(&self, id: MemberId) -> String {

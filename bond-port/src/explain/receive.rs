@@ -1,42 +1,34 @@
-//! What a bond says of frames that come in by members' own addresses.
+//! What a member receives by its own address, where guests name these to their peers (balance-alb).
 
-use crate::bond::Bond;
-use crate::receive::ReceivePlan;
-use crate::status::{BondStatus, MemberStatus};
 use forwarding::bucket_loads::BUCKETS;
-use forwarding::mac::MacAddr;
+use forwarding::tables::Admission;
 
 use super::receiving;
+use crate::bond::Bond;
+use crate::status::MemberStatus;
 
 impl Bond {
-    /// Part of the summary.
-    pub(super) fn spread(&self, plan: &ReceivePlan, home: &str) -> String {
-        let named = |mac: &&(MacAddr, _)| plan.table.contains(&Some(mac.0));
-        let (named, all) = (plan.own.iter().filter(named).count(), self.members().len());
-        format!(
-            "everything else leaves by {home}; hosts are told to send to {named} of {all} members by these members' own \
-             addresses"
-        )
-    }
-
-    /// What comes in by a member, if it may come in by its own address.
-    pub(super) fn by_own_address(&self, status: &BondStatus, member: &MemberStatus) -> Option<String> {
-        let plan = self.receive()?;
-        let mac = self.member(&member.name)?.mac()?;
-        let Some((_, device)) = plan.own.iter().find(|(own, _)| *own == mac) else {
-            return Some(format!("{}; no host is told to send to it", receiving(member)));
+    /// Which frames a member lets in.
+    pub(super) fn received(&self, member: &MemberStatus) -> Vec<String> {
+        let all = receiving(member);
+        let Some(plan) = self.receive() else { return vec![all] };
+        let known = self.member(&member.name);
+        let own = plan.own.iter().find(|(mac, _)| known.and_then(|member| member.mac()) == Some(*mac));
+        let Some((mac, device)) = own else {
+            return vec![all, "is named to no peer: it has no address of its own".to_owned()];
         };
-        if Some(*device) != member.device {
-            let home = status.active.as_deref().unwrap_or("the active member");
-            return Some(format!(
-                "receives nothing; what hosts still send to its own address {mac} comes in by {home}"
-            ));
+        if known.and_then(|member| member.device()) != Some(*device) {
+            let by = self.members().iter().find(|member| member.device() == Some(*device));
+            let by = by.map_or("another member", |member| member.name());
+            return vec![all, format!("what is sent to its own address, {mac}, comes in by {by}")];
         }
-        let held = plan.table.iter().filter(|told| **told == Some(mac)).count();
-        let buckets = format!("{held} of {BUCKETS} buckets of hosts are told so");
-        Some(match member.active {
-            true => format!("{}, frames for its own address {mac} among them: {buckets}", receiving(member)),
-            false => format!("receives frames for its own address {mac}, and no others: {buckets}"),
-        })
+        let buckets = plan.table.iter().filter(|told| **told == Some(*mac)).count();
+        let named = format!(
+            "what is sent to its own address, {mac}: guests name it to the peers in {buckets} of {BUCKETS} buckets"
+        );
+        match member.admission {
+            Admission::Nothing => vec![format!("receives {named}; nothing else")],
+            _ => vec![all, format!("receives also {named}")],
+        }
     }
 }

@@ -108,7 +108,14 @@ fn what_is_of_no_use_is_told() {
     assert_eq!(told(&bytes(), "another", ms(100_000)), "it is of another boot");
     assert_eq!(told(&bytes(), BOOT, ms(99_999)), "it is of another boot");
     assert!(parse(&bytes(), BOOT, ms(190_000)).is_ok());
-    assert_eq!(told(&bytes(), BOOT, ms(190_001)), "it is 90 s old, and after 90 s no partner waits any more");
+    let bonds_alone = file_form::to_bytes(BOOT, &Kept { guests: Vec::new(), ..kept() });
+    assert_eq!(
+        told(&bonds_alone, BOOT, ms(190_001)),
+        "it is 90 s old, and after 90 s no partner waits any more"
+    );
+    // Guests have their addresses for longer.
+    let guests_alone = Kept { bonds: BTreeMap::new(), ..kept() };
+    assert_eq!(parse(&bytes(), BOOT, ms(190_001)).unwrap(), guests_alone);
     let text = String::from_utf8(bytes()).unwrap();
     for (from, to, problem) in [
         ("\"version\":1", "\"version\":2", "version 2, and this daemon writes 1"),

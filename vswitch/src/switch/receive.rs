@@ -23,6 +23,7 @@ use forwarding::vlan::VlanTag;
 use forwarding::wire::{ipv6, nd};
 
 use self::gone::is_alive;
+use super::status::bucket_move;
 use super::{Bridge, Port, Switch};
 use crate::device::TxFrame;
 use crate::events::EventKind;
@@ -295,7 +296,7 @@ impl Switch {
     }
 
     /// What there is to tell of a bond.
-    pub(super) fn receive_status(&self, port: &Port) -> Option<ReceiveStatus> {
+    pub(super) fn receive_status(&self, now: Duration, port: &Port) -> Option<ReceiveStatus> {
         let (receiving, bond) = (port.receiving.as_deref()?, port.bond.as_ref()?);
         let bridge = self.bridges.get(port.bridge)?;
         let rebalancer = bond.receive_rebalancer();
@@ -323,6 +324,7 @@ impl Switch {
             peers: receiving.peers.len() as u64,
             updates: receiving.peers.updates(),
             moved: rebalancer.map_or(0, Rebalancer::moved),
+            last: bond.last_receive_moves(now).into_iter().map(bucket_move).collect(),
             members: members.collect(),
         })
     }

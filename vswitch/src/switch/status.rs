@@ -231,7 +231,7 @@ impl Runtime for Moment<'_> {
             carrier: status.carrier,
             lacp_status: status.lacp.name().to_owned(),
             rebalancing: status.rebalancing.map(rebalancing),
-            receive: self.switch.receive_status(port),
+            receive: self.switch.receive_status(self.now, port),
             targets,
             members: members.collect(),
         })
@@ -388,6 +388,17 @@ impl Runtime for Moment<'_> {
     }
 }
 
+pub(super) fn bucket_move(moved: bond_port::status::BucketMove) -> BucketMove {
+    BucketMove {
+        age: moved.age.as_millis() as u64,
+        by_hand: moved.by_hand,
+        bucket: moved.bucket as u32,
+        from: moved.from,
+        to: moved.to,
+        load: moved.load,
+    }
+}
+
 fn rebalancing(status: bond_port::status::Rebalancing) -> Rebalancing {
     let milliseconds = |time: Duration| time.as_millis() as u64;
     let load = |load: bond_port::status::BucketLoad| BucketLoad {
@@ -395,19 +406,11 @@ fn rebalancing(status: bond_port::status::Rebalancing) -> Rebalancing {
         member: load.member,
         load: load.load,
     };
-    let moved = |moved: bond_port::status::BucketMove| BucketMove {
-        age: milliseconds(moved.age),
-        by_hand: moved.by_hand,
-        bucket: moved.bucket as u32,
-        from: moved.from,
-        to: moved.to,
-        load: moved.load,
-    };
     Rebalancing {
         next: milliseconds(status.next),
         moved: status.moved,
         loads: status.loads.into_iter().map(load).collect(),
-        last: status.last.into_iter().map(moved).collect(),
+        last: status.last.into_iter().map(bucket_move).collect(),
     }
 }
 

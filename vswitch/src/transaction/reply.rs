@@ -259,6 +259,8 @@ pub struct ReceiveStatus {
     pub updates: u64,
     /// Buckets of pairs that were moved by load.
     pub moved: u64,
+    /// The last of these moves, 32 at most, oldest first.
+    pub last: Vec<BucketMove>,
     /// Members whose addresses are named, in joining order.
     pub members: Vec<ReceiveMember>,
 }

@@ -87,15 +87,20 @@ pub(super) fn bond_text(out: &mut String, bond: &BondStatus) {
             line(out, format_args!("  hash {}: {kilobytes} kB/s load", load.bucket));
         }
     }
-    for moved in bond.rebalancing.iter().flat_map(|rebalancing| &rebalancing.last) {
-        let BucketMove { age, bucket, from, to, load, by_hand } = moved;
-        let (why, kilobytes) = (if *by_hand { "by hand" } else { "by load" }, load.div_ceil(1000));
-        line(
-            out,
-            format_args!("moved {age} ms ago {why}: hash {bucket} ({kilobytes} kB/s) from {from} to {to}"),
-        );
-    }
+    let moves = bond.rebalancing.iter().flat_map(|rebalancing| &rebalancing.last);
+    moves.for_each(|moved| move_text(out, "hash", moved));
+    let moves = bond.receive.iter().flat_map(|receive| &receive.last);
+    moves.for_each(|moved| move_text(out, "peers' hash", moved));
     line(out, "");
+}
+
+fn move_text(out: &mut String, what: &str, moved: &BucketMove) {
+    let BucketMove { age, bucket, from, to, load, by_hand } = moved;
+    let (why, kilobytes) = (if *by_hand { "by hand" } else { "by load" }, load.div_ceil(1000));
+    line(
+        out,
+        format_args!("moved {age} ms ago {why}: {what} {bucket} ({kilobytes} kB/s) from {from} to {to}"),
+    );
 }
 
 /// Options that mean something in mode 802.3ad only.

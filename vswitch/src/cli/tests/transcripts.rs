@@ -2,7 +2,9 @@
 
 use forwarding::mac::MacAddr;
 
-use crate::transaction::reply::{DeviceCounters, FdbRow, MemberProbe, ProbeTarget};
+use crate::transaction::reply::{
+    BucketMove, DeviceCounters, FdbRow, MemberProbe, ProbeTarget, ReceiveMember, ReceiveStatus,
+};
 use crate::transaction::tests::Switch;
 
 fn switch() -> Switch {
@@ -395,4 +397,45 @@ fn link_probes_and_a_member_that_is_held_out() {
     );
     switch.call("set bond bond0 arp_interval=0").unwrap();
     assert!(!switch.text("bond/show bond0").contains("arp_"), "what is off is not listed");
+}
+
+#[test]
+fn what_comes_in_by_whose_address() {
+    let mut switch = Switch::after(&["add-br br0", "add-bond br0 bond0 e1 e2 mode=balance-alb"]);
+    let member = |name: &str, by: &str, peers, load| ReceiveMember {
+        member: name.into(),
+        received_by: by.into(),
+        buckets: 128,
+        peers,
+        load,
+    };
+    let bond = switch.runtime.bonds.get_mut("bond0").unwrap();
+    bond.receive = Some(ReceiveStatus {
+        guests: 4,
+        refused: 1,
+        peers: 9,
+        updates: 30,
+        moved: 1,
+        last: vec![BucketMove {
+            age: 700,
+            bucket: 12,
+            from: "e1".into(),
+            to: "e2".into(),
+            load: 2_000_000,
+            by_hand: false,
+        }],
+        members: vec![member("e1", "e1", 5, 3_000_000), member("e2", "e1", 4, 0)],
+    });
+    let text = switch.text("bond/show bond0");
+    for line in [
+        "guests' addresses: 4, 1 claims refused\n",
+        "peers: 9, 30 updates sent, 1 buckets of peers moved by load\n",
+        "  receives from: 5 peers in 128 buckets, 3000 kB/s\n",
+        "  receives from: 4 peers in 128 buckets, 0 kB/s\n  frames to its address come in by: e1\n",
+        "moved 700 ms ago by load: peers' hash 12 (2000 kB/s) from e1 to e2\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    let value: serde_json::Value = serde_json::from_str(&json(&mut switch, "bond/show bond0")).unwrap();
+    assert_eq!(value["bond0"]["receive"]["members"][1]["received_by"], "e1");
 }
