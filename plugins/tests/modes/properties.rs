@@ -248,6 +248,7 @@ impl World {
                 let dynamic = bond.options().tlb_dynamic_lb;
                 assert_eq!(table.len(), if dynamic { 256 } else { senders });
                 assert_eq!(table.iter().collect::<HashSet<_>>().len(), senders, "each member has its share");
+                receives_by_addresses(bond, *home);
             }
             _ => assert!(active.is_none()),
         }
@@ -336,6 +337,24 @@ impl World {
             usize::from(bond.active().is_some())
         );
     }
+}
+
+/// In balance-alb each address is received for by its own member, if that is up, or else by the active one, and none is named
+/// that nobody receives for.
+fn receives_by_addresses(bond: &Bond, home: DeviceId) {
+    let Some(plan) = bond.receive() else {
+        assert_ne!(bond.options().mode, Mode::BalanceAlb);
+        return;
+    };
+    assert_eq!(bond.options().mode, Mode::BalanceAlb);
+    let addresses: HashSet<_> = plan.own.iter().map(|(mac, _)| *mac).collect();
+    assert_eq!(addresses.len(), plan.own.len(), "an address is one member's");
+    for (mac, device) in &plan.own {
+        let member = bond.members().iter().find(|member| member.mac() == Some(*mac)).expect("a member's");
+        let expected = member.device().filter(|_| member.is_up()).unwrap_or(home);
+        assert_eq!(*device, expected, "{}", member.name());
+    }
+    assert!(plan.table.iter().flatten().all(|mac| addresses.contains(mac)));
 }
 
 /// Of what the switch floods each copy is let in by one member, and what it sends by the one that sends for the address.
