@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::fastpath;
 use crate::netns::Namespace;
@@ -65,6 +65,17 @@ pub fn fast_turn(programs: &[&str]) -> Result<Option<Turn>> {
         return Ok(None);
     }
     switch_turn(programs)
+}
+
+/// Runs a test with the workers forwarding, and then (`true`) with the kernel's fast path; each in a turn of its own, or skipped
+/// with the reason.
+pub fn by_both(test: impl Fn(bool) -> Result<()>) -> Result<()> {
+    {
+        let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
+        test(false).context("by workers")?;
+    }
+    let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
+    test(true).context("by the kernel")
 }
 
 /// All that a switch may change in its namespace: the devices' flags, promiscuity, address, MTU and master, and

@@ -15,7 +15,7 @@ use integration::probe::Probe;
 use integration::process::eventually;
 use integration::switch::{BOND, BRIDGE, Vswitch};
 use integration::tcp::{Stream, bad_checksums};
-use integration::testing::{fast_turn, reaches, setting, switch_turn};
+use integration::testing::{by_both, reaches, setting};
 use integration::topology::{HOST, Topology, Upstream, ipv4, ipv6};
 use integration::wire::{arp_request, gratuitous_arp};
 use serde_json::Value;
@@ -176,16 +176,6 @@ fn all_live(streams: &[Stream]) -> Result<()> {
         .with_context(|| format!("standing still: {:?}", still().map(|(n, _)| n).collect::<Vec<_>>()))?;
     ensure!(streams.iter().all(Stream::alive), "a stream broke off");
     Ok(())
-}
-
-/// Runs a test by workers, and by the kernel.
-fn by_both(test: impl Fn(bool) -> Result<()>) -> Result<()> {
-    {
-        let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
-        test(false).context("by workers")?;
-    }
-    let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
-    test(true).context("by the kernel")
 }
 
 /// Two guests and eight hosts: what each sends and receives is spread, a pulled cable ends no session.

@@ -12,7 +12,7 @@ use integration::packets::{self, BROADCAST, Station, settle};
 use integration::probe::{Endpoint, Probe};
 use integration::process::eventually;
 use integration::switch::{BOND, BRIDGE, Vswitch};
-use integration::testing::{fast_turn, reaches, setting, switch_turn};
+use integration::testing::{by_both, reaches, setting};
 use integration::topology::{REMOTE, Topology, UPSTREAM, Upstream, ipv4, ipv6};
 use integration::wire::{self, announcement};
 
@@ -120,16 +120,6 @@ impl Lab {
         };
         Ok([of("p1")?, of("p2")?])
     }
-}
-
-/// Runs a test by workers, and by the kernel.
-fn by_both(test: impl Fn(bool) -> Result<()>) -> Result<()> {
-    {
-        let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
-        test(false).context("by workers")?;
-    }
-    let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
-    test(true).context("by the kernel")
 }
 
 #[test]

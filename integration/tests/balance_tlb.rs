@@ -12,7 +12,7 @@ use integration::packets::BROADCAST;
 use integration::probe::{Endpoint, Probe};
 use integration::process::eventually;
 use integration::switch::{BOND, BRIDGE, Vswitch};
-use integration::testing::{fast_turn, reaches, setting, switch_turn};
+use integration::testing::{by_both, reaches, setting, switch_turn};
 use integration::topology::{REMOTE, Topology, Upstream, ipv4, ipv6};
 use integration::wire;
 
@@ -117,16 +117,6 @@ fn packet(to: [u8; 6], from: u8) -> Vec<u8> {
     let mut ip = [&[0x45, 0, 0, 60, 0, 0, 0, 0, 64, 253, 0, 0][..], &[10, 0, 0, from, 10, 0, 0, 99]].concat();
     ip.resize(60, from);
     wire::ethernet(to, guest(from), &[], 0x0800, &ip)
-}
-
-/// Runs a test by workers, and by the kernel.
-fn by_both(test: impl Fn(bool) -> Result<()>) -> Result<()> {
-    {
-        let Some(_turn) = switch_turn(&[])? else { return Ok(()) };
-        test(false).context("by workers")?;
-    }
-    let Some(_turn) = fast_turn(&[])? else { return Ok(()) };
-    test(true).context("by the kernel")
 }
 
 #[test]

@@ -15,7 +15,7 @@ impl Bond {
         let known = self.member(&member.name);
         let own = plan.own.iter().find(|(mac, _)| known.and_then(|member| member.mac()) == Some(*mac));
         let Some((mac, device)) = own else {
-            return vec![all, "is named to no peer: it has no address of its own".to_owned()];
+            return vec![all, "is named to no peer: it has no address that is its alone".to_owned()];
         };
         if known.and_then(|member| member.device()) != Some(*device) {
             let by = self.members().iter().find(|member| member.device() == Some(*device));

@@ -233,5 +233,5 @@ fn it_is_told_who_receives_what() {
     has(&said(&rig), "what is sent to its own address, 02:00:00:00:00:01, comes in by eth0");
     let report = LinkReport { mac: mac(0), ..rig.report(1, true) };
     rig.bond.handle_link(rig.now, &name(1), Some(report));
-    has(&said(&rig), "is named to no peer: it has no address of its own");
+    has(&said(&rig), "is named to no peer: it has no address that is its alone");
 }
